@@ -1,0 +1,1 @@
+"""Where ciphertext rests: one contract, and the stores that keep it."""
