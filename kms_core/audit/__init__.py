@@ -1,0 +1,1 @@
+"""Who used what: CloudTrail-format events in a hash-chained journal."""
