@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class HttpHead:
     """Method, raw path and raw query (neither decoded), headers in wire order with lower-case names.
 
-    `client_ip` is the socket's peer, `secure` whether TLS ended here, `at` the time of arrival in seconds since the epoch.
+    `client_ip` is the socket's peer, `secure` whether TLS ended here, `at` the time of arrival (seconds since the
+    epoch).
     """
 
     method: str
