@@ -62,8 +62,8 @@ class StoreFailure(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class StoredHeaders:
-    """What lies with an object: the envelope (base64url text), S3's system headers (`content-type`, `cache-control` ...)
-    and user metadata (names without `x-amz-meta-`). Names are lower-case; values are canonical ASCII, trimmed."""
+    """What lies with an object: the envelope (base64url text), S3's system headers (`content-type`, `cache-control`
+    ...) and user metadata (names without `x-amz-meta-`). Names are lower-case; values are canonical ASCII, trimmed."""
 
     envelope: str
     system: tuple[tuple[str, str], ...]
@@ -151,8 +151,8 @@ class ObjectStage(Stage, Protocol):
     async def commit(self, etag: str | None, expect: Expectation | None) -> Committed:
         """Make the body the current object, durably. `etag` is the one to keep, where the store keeps ours.
 
-        Checks that as many bytes came as were announced. PreconditionFailed, NoSuchKey (for `expect.etag`), NoSuchBucket,
-        OutOfSpace, StoreFailure: then nothing has changed.
+        Checks that as many bytes came as were announced. PreconditionFailed, NoSuchKey (for `expect.etag`),
+        NoSuchBucket, OutOfSpace, StoreFailure: then nothing has changed.
         """
         ...
 
@@ -203,8 +203,8 @@ class ObjectStore(Protocol):
     ) -> Page:
         """Up to `limit` rows whose keys begin with `prefix` and come after `after` (or at it, when `inclusive`).
 
-        With a delimiter, keys that share `prefix + x + delimiter` roll up to one common-prefix row (key = that prefix); an
-        `after` that lies within a common prefix, or equals it, skips the whole of it. NoSuchBucket.
+        With a delimiter, keys that share `prefix + x + delimiter` roll up to one common-prefix row (key = that prefix);
+        an `after` that lies within a common prefix, or equals it, skips the whole of it. NoSuchBucket.
         """
         ...
 
@@ -231,8 +231,8 @@ class ObjectStore(Protocol):
         etag: str | None,
         expect: Expectation | None,
     ) -> Committed:
-        """Make `parts` (place, stored size) followed by `tail` the current object. Repeating it gives the same answer as
-        long as the object it made stands. NoSuchUpload if part bytes are gone; else as `ObjectStage.commit`."""
+        """Make `parts` (place, stored size) followed by `tail` the current object. Repeating it gives the same answer
+        as long as the object it made stands. NoSuchUpload if part bytes are gone; else as `ObjectStage.commit`."""
         ...
 
     async def discard_parts(self, bucket: str, places: Sequence[str]) -> None:
@@ -240,8 +240,8 @@ class ObjectStore(Protocol):
         ...
 
     async def sweep(self, bucket: str, keep: Collection[str]) -> int:
-        """At start-up, with no request in flight: drop bodies that belong to no object and to no part in `keep`. Answers
-        how many were dropped."""
+        """At start-up, with no request in flight: drop bodies that belong to no object and to no part in `keep`.
+        Answers how many were dropped."""
         ...
 
     async def close(self) -> None:
