@@ -1,0 +1,134 @@
+"""Plaintext out of stored bytes: a range of an object, segment by segment, nothing unverified ever leaving.
+
+Blocks of `_OFF_LOOP` bytes and more are opened on a worker thread, so that large reads do not hold up other requests.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from sseproxy.cipher.errors import CipherError
+from sseproxy.cipher.footer import Footer, open_footer, open_tail
+from sseproxy.cipher.geometry import TAIL, footer_size, plaintext_size, spans
+from sseproxy.cipher.stream import RangeOpener
+from sseproxy.objects.protection import Opened, unreadable
+from sseproxy.s3.services import Services
+from sseproxy.store.contract import ObjectStat
+
+_OFF_LOOP = 262_144
+_SUFFIX = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How an object's plaintext lies in parts: their numbers and lengths; the salts, where the footer was read."""
+
+    numbers: tuple[int, ...]
+    lengths: tuple[int, ...]
+    salts: tuple[bytes | None, ...]
+    footer: Footer | None = None
+
+    @property
+    def size(self) -> int:
+        """Plaintext bytes of the whole object."""
+        return sum(self.lengths)
+
+
+def stored_plaintext_size(stat: ObjectStat) -> int:
+    """The object's plaintext bytes, from its stored size by the length law. S3Error if no object has that size."""
+    try:
+        return plaintext_size(stat.size)
+    except CipherError as problem:
+        raise unreadable() from problem
+
+
+async def read_layout(services: Services, stat: ObjectStat, opened: Opened, *, footer: bool) -> Layout:
+    """The layout; the footer is fetched for a multipart object, or when asked for. S3Error."""
+    size = stored_plaintext_size(stat)
+    if opened.envelope.size not in (None, size):
+        raise unreadable()
+    if not opened.envelope.multipart and not footer:
+        return Layout((0,), (size,), (None,))
+    try:
+        found = await _read_footer(services, stat, opened)
+    except CipherError as problem:
+        raise unreadable() from problem
+    if found.multipart != opened.envelope.multipart:
+        raise unreadable()
+    parts = found.parts
+    return Layout(
+        tuple(part.number for part in parts),
+        tuple(part.length for part in parts),
+        tuple(part.salt for part in parts),
+        found,
+    )
+
+
+async def _read_footer(services: Services, stat: ObjectStat, opened: Opened) -> Footer:
+    wanted = min(stat.size, _SUFFIX if opened.envelope.multipart else footer_size(1) + TAIL)
+    suffix = await _collect(services, stat, stat.size - wanted)
+    length = open_tail(suffix[-TAIL:])
+    if length + TAIL > len(suffix):
+        if length + TAIL > stat.size:
+            raise unreadable()
+        suffix = await _collect(services, stat, stat.size - length - TAIL)
+    return open_footer(suffix[-length - TAIL : -TAIL], opened.oek, stat.size)
+
+
+async def _collect(services: Services, stat: ObjectStat, first: int) -> bytes:
+    return b"".join([block async for block in services.store.open(stat, first, stat.size - 1)])
+
+
+async def plaintext(
+    services: Services, stat: ObjectStat, opened: Opened, layout: Layout, first: int, last: int
+) -> AsyncIterator[bytes | bytearray]:
+    """Plaintext bytes `first` to `last`, inclusive; (0, -1) for an empty object, whose one segment is verified too.
+
+    CipherError, or the store's errors, at the first block that is not what was written.
+    """
+    loop = asyncio.get_running_loop()
+    todo = [
+        (
+            RangeOpener(
+                opened.oek, layout.numbers[one.index], layout.lengths[one.index], one.span, layout.salts[one.index]
+            ),
+            one.offset + one.span.first,
+            one.span.last - one.span.first + 1,
+        )
+        for one in reversed(spans(layout.lengths, first, last))
+    ]
+    begin = todo[-1][1]
+    end = todo[0][1] + todo[0][2] - 1
+    opener, _, due = todo.pop()
+    async for stored in services.store.open(stat, begin, end):
+        block = memoryview(stored)
+        while block:
+            piece, block = block[:due], block[due:]
+            due -= len(piece)
+            if len(piece) < _OFF_LOOP:
+                opened_bytes = opener.update(piece)
+            else:
+                opened_bytes = await loop.run_in_executor(services.workers, opener.update, piece)
+            if opened_bytes:
+                yield opened_bytes
+            if due == 0:
+                opener.finish()
+                if todo:
+                    opener, _, due = todo.pop()
+    opener.finish()
+
+
+async def begin(blocks: AsyncIterator[bytes | bytearray]) -> AsyncIterator[bytes | bytearray]:
+    """The same blocks, once the first has verified: what fails before that can still be answered with an error."""
+    try:
+        first = await anext(blocks, b"")
+    except CipherError as problem:
+        raise unreadable() from problem
+    return _chain(first, blocks)
+
+
+async def _chain(first: bytes | bytearray, rest: AsyncIterator[bytes | bytearray]) -> AsyncIterator[bytes | bytearray]:
+    if first:
+        yield first
+    async for block in rest:
+        yield block

@@ -1,0 +1,1 @@
+"""S3's vocabulary and operations: names, errors, fields, XML, routes."""

@@ -1,0 +1,199 @@
+"""GetObject and HeadObject.
+
+GET asks the key service as the caller, then verifies everything that lies beside the body, and only then looks at
+preconditions and range; no body byte is read before. HEAD asks no key (as on AWS) unless checksums are wanted, so the
+metadata it shows is the store's word.
+"""
+
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from typing import Annotated
+
+from sseproxy.authorize import may_list
+from sseproxy.objects.protection import answer_for, open_object
+from sseproxy.objects.reader import Layout, begin, plaintext, read_layout, stored_plaintext_size
+from sseproxy.objects.writer import COMPOSITE, footer_checksum
+from sseproxy.s3.checksums import encode
+from sseproxy.s3.encryption import ReadEncryptionFields, check_read_fields
+from sseproxy.s3.errors import (
+    AccessDenied,
+    InvalidArgument,
+    InvalidPartNumber,
+    InvalidRequest,
+    NoSuchKey,
+    NoSuchVersion,
+)
+from sseproxy.s3.etags import quote
+from sseproxy.s3.fields import Header, Query, number
+from sseproxy.s3.metadata import PREFIX
+from sseproxy.s3.operation import Call, Operation, Reply, Scope
+from sseproxy.s3.preconditions import ReadConditions, check_read
+from sseproxy.s3.ranges import ByteRange, read_range
+from sseproxy.store import contract as store
+from sseproxy.store.contract import ObjectStat
+
+_ATTEMPTS = 5
+NULL_VERSION = "null"
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """The `response-*` parameters."""
+
+    content_type: Annotated[str | None, Query("response-content-type")] = None
+    content_language: Annotated[str | None, Query("response-content-language")] = None
+    content_encoding: Annotated[str | None, Query("response-content-encoding")] = None
+    content_disposition: Annotated[str | None, Query("response-content-disposition")] = None
+    cache_control: Annotated[str | None, Query("response-cache-control")] = None
+    expires: Annotated[str | None, Query("response-expires")] = None
+
+    def pairs(self) -> dict[str, str]:
+        """The headers that are overridden."""
+        given = (
+            ("content-type", self.content_type),
+            ("content-language", self.content_language),
+            ("content-encoding", self.content_encoding),
+            ("content-disposition", self.content_disposition),
+            ("cache-control", self.cache_control),
+            ("expires", self.expires),
+        )
+        return {name: value for name, value in given if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class ReadObject:
+    """The input of GET and HEAD."""
+
+    range: Annotated[str | None, Header("range")] = None
+    part_number: Annotated[int | None, Query("partNumber", number)] = None
+    version: Annotated[str | None, Query("versionId", blank=True)] = None
+    checksum_mode: Annotated[str | None, Header("x-amz-checksum-mode")] = None
+    conditions: ReadConditions = field(default_factory=ReadConditions)
+    overrides: Overrides = field(default_factory=Overrides)
+    encryption: ReadEncryptionFields = field(default_factory=ReadEncryptionFields)
+
+    @property
+    def wants_checksums(self) -> bool:
+        """Whether checksums are to be shown."""
+        return (self.checksum_mode or "").upper() == "ENABLED"
+
+
+def check_version(version: str | None) -> None:
+    """There are no versions yet: only `null` names one. InvalidArgument, NoSuchVersion."""
+    if version == "":
+        raise InvalidArgument("Version id cannot be the empty string", ArgumentName="versionId", ArgumentValue="")
+    if version not in (None, NULL_VERSION):
+        raise NoSuchVersion(VersionId=version or "")
+
+
+async def find(call: Call[ReadObject]) -> ObjectStat:
+    """The object, or the error that this caller may learn of."""
+    try:
+        return await call.services.store.stat(call.target.bucket, call.target.key)
+    except store.NoSuchKey as problem:
+        if not may_list(call.caller, call.facts, call.snapshot, call.bucket, call.conditions):
+            raise AccessDenied from problem
+        raise NoSuchKey(Key=call.target.key) from problem
+
+
+def _headers(stat: ObjectStat) -> dict[str, str]:
+    headers = {
+        "last-modified": formatdate(int(stat.modified), usegmt=True),
+        "etag": quote(stat.etag),
+        "accept-ranges": "bytes",
+        **answer_for(stat.headers),
+    }
+    headers.update(stat.headers.system)
+    for name, value in stat.headers.user:
+        headers[PREFIX + name] = value
+    return headers
+
+
+def _add_checksum(headers: dict[str, str], layout: Layout) -> None:
+    checksum = footer_checksum(layout.footer) if layout.footer is not None else None
+    if checksum is not None:
+        parts = f"-{len(layout.lengths)}" if checksum.type == COMPOSITE else ""
+        headers[checksum.algorithm.header] = encode(checksum.digest) + parts
+        headers["x-amz-checksum-type"] = checksum.type
+
+
+def _part_range(wanted: int, layout: Layout) -> ByteRange:
+    """The bytes of one part; an object that was put whole has one. InvalidPartNumber."""
+    numbers = layout.numbers if layout.numbers != (0,) else (1,)
+    if wanted not in numbers:
+        raise InvalidPartNumber(PartNumberRequested=str(wanted), ActualPartCount=str(len(numbers)))
+    index = numbers.index(wanted)
+    first = sum(layout.lengths[:index])
+    return ByteRange(first, first + layout.lengths[index] - 1, layout.size)
+
+
+def _check(call: Call[ReadObject]) -> None:
+    check_read_fields(call.input.encryption)
+    check_version(call.input.version)
+    if call.input.part_number is not None:
+        if call.input.range is not None:
+            raise InvalidRequest("Cannot specify both Range header and partNumber query parameter")
+        if not 1 <= call.input.part_number <= 10_000:
+            raise InvalidArgument("Part number must be an integer between 1 and 10000, inclusive")
+
+
+async def _get(call: Call[ReadObject]) -> Reply:
+    _check(call)
+    for _ in range(_ATTEMPTS):
+        try:
+            return await _read(call, await find(call))
+        except store.Replaced:
+            continue  # overwritten between stat and read: look again, so that no reader sees a mix
+    raise store.StoreFailure("sseproxy.s3.operations.objects_read: the object is replaced faster than it is read")
+
+
+async def _read(call: Call[ReadObject], stat: ObjectStat) -> Reply:
+    given, services = call.input, call.services
+    opened = open_object(services, call.caller, call.facts, call.target, stat.headers)
+    check_read(given.conditions, stat.etag, stat.modified)
+    size = stored_plaintext_size(stat)
+    wanted = read_range(given.range, size)
+    whole = wanted is None and given.part_number is None
+    layout = await read_layout(services, stat, opened, footer=given.part_number is not None or given.wants_checksums)
+    headers = _headers(stat) | given.overrides.pairs()
+    if given.part_number is not None:
+        wanted = _part_range(given.part_number, layout)
+        if layout.numbers != (0,):
+            headers["x-amz-mp-parts-count"] = str(len(layout.numbers))
+    if given.wants_checksums and whole:
+        _add_checksum(headers, layout)
+    if wanted is None or wanted.length == 0:
+        body = await begin(plaintext(services, stat, opened, layout, 0, size - 1))
+        return Reply(200, headers, body, size)
+    headers["content-range"] = wanted.content_range
+    body = await begin(plaintext(services, stat, opened, layout, wanted.first, wanted.last))
+    return Reply(206, headers, body, wanted.length)
+
+
+async def _head(call: Call[ReadObject]) -> Reply:
+    _check(call)
+    given = call.input
+    stat = await find(call)
+    check_read(given.conditions, stat.etag, stat.modified)
+    size = stored_plaintext_size(stat)
+    wanted = read_range(given.range, size)
+    headers = _headers(stat) | given.overrides.pairs()
+    if given.wants_checksums or given.part_number is not None:
+        opened = open_object(call.services, call.caller, call.facts, call.target, stat.headers)
+        layout = await read_layout(call.services, stat, opened, footer=True)
+        if given.part_number is not None:
+            wanted = _part_range(given.part_number, layout)
+            if layout.numbers != (0,):
+                headers["x-amz-mp-parts-count"] = str(len(layout.numbers))
+        elif given.wants_checksums and wanted is None:
+            _add_checksum(headers, layout)
+    if wanted is None or wanted.length == 0:
+        return Reply(200, headers, b"", size)
+    headers["content-range"] = wanted.content_range
+    return Reply(206, headers, b"", wanted.length)
+
+
+OPERATIONS = (
+    Operation("GetObject", "GET", Scope.OBJECT, "s3:GetObject", ReadObject, _get),
+    Operation("HeadObject", "HEAD", Scope.OBJECT, "s3:GetObject", ReadObject, _head),
+)

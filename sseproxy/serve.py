@@ -1,0 +1,139 @@
+"""Runs the server: one process or several on one socket, and the operators' listener beside them.
+
+A shared lock on `<data>/lock` is held by every process that serves a folder; who makes the folder ready holds it alone,
+so two servers never sweep each other's work away.
+"""
+
+import asyncio
+import fcntl
+import os
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+import uvicorn
+from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
+from uvicorn.supervisors import Multiprocess
+
+from sseproxy import bootstrap
+from sseproxy.app import App, Server, build, open_root, upgrade_database
+from sseproxy.health import admin_app
+from sseproxy.settings import Settings, address, as_environment
+
+log = structlog.get_logger(__name__)
+_METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+
+class AlreadyServed(Exception):
+    """Another server works on the data folder."""
+
+
+@contextmanager
+def holding(data: Path) -> Iterator[int]:
+    """Hold the folder alone; the descriptor, whose lock may be shared later. AlreadyServed."""
+    descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as problem:
+        os.close(descriptor)
+        raise AlreadyServed(f"another sseproxy serves {data}") from problem
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+async def _prepare(app: App, settings: Settings) -> bootstrap.Credential | None:
+    try:
+        if settings.bootstrap is not None:
+            await bootstrap.apply(app, bootstrap.read_bootstrap(settings.bootstrap))
+        credential = bootstrap.ensure_account(app, settings, make=True)
+        dropped = await bootstrap.sweep(app)
+        if dropped:
+            log.info("leftovers of an earlier run were dropped", bodies=dropped)
+        return credential
+    finally:
+        await app.close()
+
+
+def prepare(settings: Settings) -> bootstrap.Credential | None:
+    """Make the data folder ready, holding it alone; a root credential of it. Whatever is wrong is raised."""
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    open_root(settings, create=True)
+    if not (settings.data / "control.sqlite").exists():
+        upgrade_database(settings.data)
+    return asyncio.run(_prepare(build(settings), settings))
+
+
+def _config(settings: Settings, app: Server | str) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        factory=isinstance(app, str),
+        http="httptools",
+        loop="uvloop",
+        lifespan="on",
+        workers=settings.workers,
+        access_log=False,
+        log_level="warning",
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=settings.shutdown_timeout,
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+    )
+
+
+def listen(listen_on: str) -> socket.socket:
+    """A socket bound to `HOST:PORT`. OSError."""
+    host, port = address(listen_on)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    bound.listen(2048)
+    bound.set_inheritable(True)
+    return bound
+
+
+def _serve_admin(settings: Settings, registry: CollectorRegistry) -> None:
+    """Metrics on a listener and a thread of their own; the thread ends with the process."""
+    config = uvicorn.Config(admin_app(registry), log_config=None, access_log=False, proxy_headers=False)
+    server = uvicorn.Server(config)
+    bound = listen(settings.admin_listen)
+    threading.Thread(target=server.run, kwargs={"sockets": [bound]}, name="admin", daemon=True).start()
+
+
+def run(settings: Settings, bound: socket.socket, lock: int) -> None:
+    """Serve until told to stop. Requests in flight end first."""
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    if settings.workers == 1:
+        if settings.admin_listen:
+            _serve_admin(settings, REGISTRY)
+        uvicorn.Server(_config(settings, Server(build(settings)))).run(sockets=[bound])
+        return
+    with tempfile.TemporaryDirectory(prefix="sseproxy-metrics-") as folder:
+        os.environ.update(as_environment(settings), **{_METRICS_FOLDER: folder})
+        if settings.admin_listen:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+            _serve_admin(settings, registry)
+        config = _config(settings, "sseproxy.serve:worker")
+        Multiprocess(config, sockets=[bound]).run()
+
+
+def worker() -> Server:
+    """The application of a worker process. The shared lock that it takes ends with it."""
+    settings = Settings()
+    descriptor = os.open(settings.data / "lock", os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return Server(build(settings))
