@@ -11,11 +11,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
+from contracts.store import BUCKET, HEADERS, make_body, put, put_part, read
 
 from kms_core.clock import SystemClock
 from sseproxy.store.contract import BucketExists, NoSuchBucket, NoSuchKey, OutOfSpace, StoreError, StoreFailure
 from sseproxy.store.filesystem import FilesystemStore
-from tests.contracts.store import BUCKET, HEADERS, make_body, put, put_part, read
 
 LARGE = 2_500_000
 OLD, NEW = make_body(LARGE, 1), make_body(LARGE, 2)

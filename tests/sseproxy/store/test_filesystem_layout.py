@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
 import pytest
+from contracts.store import BUCKET, joined, make_body, put, put_part, read
 
 from kms_core.clock import SystemClock
 from sseproxy.store.contract import NoSuchBucket, StoredHeaders, StoreFailure
 from sseproxy.store.filesystem import FilesystemStore
-from tests.contracts.store import BUCKET, joined, make_body, put, put_part, read
 
 LIMIT = 1000
 HEADERS_NONE = StoredHeaders("", (), ())

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from contracts.store import BUCKET, put, read
 
 from kms_core.clock import SystemClock
 from sseproxy.store.contract import NoSuchBucket, NoSuchKey, Replaced
 from sseproxy.store.filesystem import FilesystemStore
-from tests.contracts.store import BUCKET, put, read
 
 SIZES = (600, 180_000)
 ROUNDS = 25

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from contracts.store import StoreContract
+from testkit.memory_store import MemoryStore
 
 from kms_core.clock import SystemClock
 from sseproxy.store.contract import ObjectStore
 from sseproxy.store.filesystem import FilesystemStore
-from tests.contracts.store import StoreContract
-from tests.testkit.memory_store import MemoryStore
 
 
 @pytest.fixture(params=["filesystem", "memory"])
