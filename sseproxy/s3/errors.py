@@ -8,11 +8,15 @@ from typing import ClassVar
 
 
 class S3Error(Exception):
-    """An error with S3's code, HTTP status and sentence."""
+    """An error with S3's code (the class's own name, unless it says otherwise), HTTP status and sentence."""
 
-    code: ClassVar[str] = "InternalError"
-    status: ClassVar[int] = 500
-    text: ClassVar[str] = "We encountered an internal error. Please try again."
+    code: ClassVar[str]
+    status: ClassVar[int] = 400
+    text: ClassVar[str] = ""
+
+    def __init_subclass__(cls) -> None:
+        if "code" not in cls.__dict__:
+            cls.code = cls.__name__
 
     def __init__(self, message: str | None = None, **extra: str) -> None:
         self.message = self.text if message is None else message
@@ -23,11 +27,12 @@ class S3Error(Exception):
 class InternalError(S3Error):
     """Ours; the log knows more."""
 
+    status = 500
+    text = "We encountered an internal error. Please try again."
+
 
 class KmsRefused(S3Error):
     """An error of the key service, under S3's prefix: `KMS.NotFoundException` and its kin."""
-
-    status = 400
 
     def __init__(self, kms_code: str, message: str) -> None:
         super().__init__(message)
@@ -37,7 +42,6 @@ class KmsRefused(S3Error):
 class AccessDenied(S3Error):
     """Access Denied"""
 
-    code = "AccessDenied"
     status = 403
     text = "Access Denied"
 
@@ -53,24 +57,18 @@ class NotImplementedYet(S3Error):
 class AccessControlListNotSupported(S3Error):
     """The bucket does not allow ACLs."""
 
-    code = "AccessControlListNotSupported"
-    status = 400
     text = "The bucket does not allow ACLs"
 
 
 class AuthorizationHeaderMalformed(S3Error):
     """The authorization header is malformed."""
 
-    code = "AuthorizationHeaderMalformed"
-    status = 400
     text = "The authorization header is malformed."
 
 
 class AuthorizationQueryParametersError(S3Error):
     """Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential,."""
 
-    code = "AuthorizationQueryParametersError"
-    status = 400
     text = (
         "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, "
         "X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
@@ -80,15 +78,12 @@ class AuthorizationQueryParametersError(S3Error):
 class BadDigest(S3Error):
     """The Content-MD5 you specified did not match what we received."""
 
-    code = "BadDigest"
-    status = 400
     text = "The Content-MD5 you specified did not match what we received."
 
 
 class BucketAlreadyExists(S3Error):
     """The requested bucket name is not available."""
 
-    code = "BucketAlreadyExists"
     status = 409
     text = (
         "The requested bucket name is not available. The bucket namespace is shared by all users of the "
@@ -99,7 +94,6 @@ class BucketAlreadyExists(S3Error):
 class BucketAlreadyOwnedByYou(S3Error):
     """Your previous request to create the named bucket succeeded and you already own it."""
 
-    code = "BucketAlreadyOwnedByYou"
     status = 409
     text = "Your previous request to create the named bucket succeeded and you already own it."
 
@@ -107,7 +101,6 @@ class BucketAlreadyOwnedByYou(S3Error):
 class BucketNotEmpty(S3Error):
     """The bucket you tried to delete is not empty."""
 
-    code = "BucketNotEmpty"
     status = 409
     text = "The bucket you tried to delete is not empty"
 
@@ -115,7 +108,6 @@ class BucketNotEmpty(S3Error):
 class ConditionalRequestConflict(S3Error):
     """The conditional request cannot succeed due to a conflicting operation against this resource."""
 
-    code = "ConditionalRequestConflict"
     status = 409
     text = "The conditional request cannot succeed due to a conflicting operation against this resource."
 
@@ -123,32 +115,19 @@ class ConditionalRequestConflict(S3Error):
 class EntityTooLarge(S3Error):
     """Your proposed upload exceeds the maximum allowed size."""
 
-    code = "EntityTooLarge"
-    status = 400
     text = "Your proposed upload exceeds the maximum allowed size"
 
 
 class EntityTooSmall(S3Error):
     """Your proposed upload is smaller than the minimum allowed size."""
 
-    code = "EntityTooSmall"
-    status = 400
     text = "Your proposed upload is smaller than the minimum allowed size"
-
-
-class ExpiredToken(S3Error):
-    """The provided token has expired."""
-
-    code = "ExpiredToken"
-    status = 400
-    text = "The provided token has expired."
 
 
 class IllegalLocationConstraint(S3Error):
     """The unspecified location constraint is incompatible for the region specific endpoint this request."""
 
     code = "IllegalLocationConstraintException"
-    status = 400
     text = (
         "The unspecified location constraint is incompatible for the region specific endpoint this request was sent to."
     )
@@ -157,15 +136,12 @@ class IllegalLocationConstraint(S3Error):
 class IncompleteBody(S3Error):
     """You did not provide the number of bytes specified by the Content-Length HTTP header."""
 
-    code = "IncompleteBody"
-    status = 400
     text = "You did not provide the number of bytes specified by the Content-Length HTTP header"
 
 
 class InvalidAccessKeyId(S3Error):
     """The AWS Access Key Id you provided does not exist in our records."""
 
-    code = "InvalidAccessKeyId"
     status = 403
     text = "The AWS Access Key Id you provided does not exist in our records."
 
@@ -173,31 +149,24 @@ class InvalidAccessKeyId(S3Error):
 class InvalidArgument(S3Error):
     """Invalid Argument."""
 
-    code = "InvalidArgument"
-    status = 400
     text = "Invalid Argument"
 
 
 class InvalidBucketAclWithObjectOwnership(S3Error):
     """Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting."""
 
-    code = "InvalidBucketAclWithObjectOwnership"
-    status = 400
     text = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
 
 
 class InvalidBucketName(S3Error):
     """The specified bucket is not valid."""
 
-    code = "InvalidBucketName"
-    status = 400
     text = "The specified bucket is not valid."
 
 
 class InvalidChunkSizeError(S3Error):
     """Only the last chunk is allowed to have a size less than 8192 bytes."""
 
-    code = "InvalidChunkSizeError"
     status = 403
     text = "Only the last chunk is allowed to have a size less than 8192 bytes"
 
@@ -205,24 +174,18 @@ class InvalidChunkSizeError(S3Error):
 class InvalidDigest(S3Error):
     """The Content-MD5 you specified was invalid."""
 
-    code = "InvalidDigest"
-    status = 400
     text = "The Content-MD5 you specified was invalid."
 
 
 class InvalidLocationConstraint(S3Error):
     """The specified location-constraint is not valid."""
 
-    code = "InvalidLocationConstraint"
-    status = 400
     text = "The specified location-constraint is not valid"
 
 
 class InvalidPart(S3Error):
     """One or more of the specified parts could not be found."""
 
-    code = "InvalidPart"
-    status = 400
     text = (
         "One or more of the specified parts could not be found.  The part may not have been uploaded, "
         "or the specified entity tag may not match the part's entity tag."
@@ -232,7 +195,6 @@ class InvalidPart(S3Error):
 class InvalidPartNumber(S3Error):
     """The requested partnumber is not satisfiable."""
 
-    code = "InvalidPartNumber"
     status = 416
     text = "The requested partnumber is not satisfiable"
 
@@ -240,15 +202,12 @@ class InvalidPartNumber(S3Error):
 class InvalidPartOrder(S3Error):
     """The list of parts was not in ascending order."""
 
-    code = "InvalidPartOrder"
-    status = 400
     text = "The list of parts was not in ascending order. Parts must be ordered by part number."
 
 
 class InvalidRange(S3Error):
     """The requested range is not satisfiable."""
 
-    code = "InvalidRange"
     status = 416
     text = "The requested range is not satisfiable"
 
@@ -256,87 +215,66 @@ class InvalidRange(S3Error):
 class InvalidRequest(S3Error):
     """Invalid Request."""
 
-    code = "InvalidRequest"
-    status = 400
     text = "Invalid Request"
 
 
 class InvalidStorageClass(S3Error):
     """The storage class you specified is not valid."""
 
-    code = "InvalidStorageClass"
-    status = 400
     text = "The storage class you specified is not valid"
 
 
 class InvalidToken(S3Error):
     """The provided token is malformed or otherwise invalid."""
 
-    code = "InvalidToken"
-    status = 400
     text = "The provided token is malformed or otherwise invalid."
 
 
 class InvalidURI(S3Error):
     """Couldn't parse the specified URI."""
 
-    code = "InvalidURI"
-    status = 400
     text = "Couldn't parse the specified URI."
 
 
 class KeyTooLongError(S3Error):
     """Your key is too long."""
 
-    code = "KeyTooLongError"
-    status = 400
     text = "Your key is too long"
 
 
 class MalformedPolicy(S3Error):
     """This policy contains invalid Json."""
 
-    code = "MalformedPolicy"
-    status = 400
     text = "This policy contains invalid Json"
 
 
 class MalformedTrailerError(S3Error):
     """The request contained trailing data that was not well-formed or did not conform to our published."""
 
-    code = "MalformedTrailerError"
-    status = 400
     text = "The request contained trailing data that was not well-formed or did not conform to our published schema."
 
 
 class MalformedXML(S3Error):
     """The XML you provided was not well-formed or did not validate against our published schema."""
 
-    code = "MalformedXML"
-    status = 400
     text = "The XML you provided was not well-formed or did not validate against our published schema"
 
 
 class MaxMessageLengthExceeded(S3Error):
     """Your request was too big."""
 
-    code = "MaxMessageLengthExceeded"
-    status = 400
     text = "Your request was too big."
 
 
 class MetadataTooLarge(S3Error):
     """Your metadata headers exceed the maximum allowed metadata size."""
 
-    code = "MetadataTooLarge"
-    status = 400
     text = "Your metadata headers exceed the maximum allowed metadata size"
 
 
 class MethodNotAllowed(S3Error):
     """The specified method is not allowed against this resource."""
 
-    code = "MethodNotAllowed"
     status = 405
     text = "The specified method is not allowed against this resource."
 
@@ -344,31 +282,13 @@ class MethodNotAllowed(S3Error):
 class MissingContentLength(S3Error):
     """You must provide the Content-Length HTTP header."""
 
-    code = "MissingContentLength"
     status = 411
     text = "You must provide the Content-Length HTTP header."
-
-
-class MissingRequestBodyError(S3Error):
-    """Request Body is empty."""
-
-    code = "MissingRequestBodyError"
-    status = 400
-    text = "Request Body is empty"
-
-
-class MissingSecurityHeader(S3Error):
-    """Your request was missing a required header."""
-
-    code = "MissingSecurityHeader"
-    status = 400
-    text = "Your request was missing a required header"
 
 
 class NoSuchBucket(S3Error):
     """The specified bucket does not exist."""
 
-    code = "NoSuchBucket"
     status = 404
     text = "The specified bucket does not exist"
 
@@ -376,7 +296,6 @@ class NoSuchBucket(S3Error):
 class NoSuchBucketPolicy(S3Error):
     """The bucket policy does not exist."""
 
-    code = "NoSuchBucketPolicy"
     status = 404
     text = "The bucket policy does not exist"
 
@@ -384,7 +303,6 @@ class NoSuchBucketPolicy(S3Error):
 class NoSuchKey(S3Error):
     """The specified key does not exist."""
 
-    code = "NoSuchKey"
     status = 404
     text = "The specified key does not exist."
 
@@ -392,7 +310,6 @@ class NoSuchKey(S3Error):
 class NoSuchUpload(S3Error):
     """The specified upload does not exist."""
 
-    code = "NoSuchUpload"
     status = 404
     text = (
         "The specified upload does not exist. The upload ID may be invalid, or the upload may have been "
@@ -403,7 +320,6 @@ class NoSuchUpload(S3Error):
 class NoSuchVersion(S3Error):
     """The specified version does not exist."""
 
-    code = "NoSuchVersion"
     status = 404
     text = "The specified version does not exist."
 
@@ -411,7 +327,6 @@ class NoSuchVersion(S3Error):
 class NotModified(S3Error):
     """Not Modified."""
 
-    code = "NotModified"
     status = 304
     text = "Not Modified"
 
@@ -419,23 +334,13 @@ class NotModified(S3Error):
 class PreconditionFailed(S3Error):
     """At least one of the pre-conditions you specified did not hold."""
 
-    code = "PreconditionFailed"
     status = 412
     text = "At least one of the pre-conditions you specified did not hold"
-
-
-class RequestHeaderSectionTooLarge(S3Error):
-    """Your request header section exceeds the maximum allowed header section size."""
-
-    code = "RequestHeaderSectionTooLarge"
-    status = 400
-    text = "Your request header section exceeds the maximum allowed header section size"
 
 
 class RequestTimeTooSkewed(S3Error):
     """The difference between the request time and the current time is too large."""
 
-    code = "RequestTimeTooSkewed"
     status = 403
     text = "The difference between the request time and the current time is too large."
 
@@ -443,26 +348,15 @@ class RequestTimeTooSkewed(S3Error):
 class RequestTimeout(S3Error):
     """Your socket connection to the server was not read from or written to within the timeout period."""
 
-    code = "RequestTimeout"
-    status = 400
     text = (
         "Your socket connection to the server was not read from or written to within the timeout "
         "period. Idle connections will be closed."
     )
 
 
-class ServerSideEncryptionConfigurationNotFoundError(S3Error):
-    """The server side encryption configuration was not found."""
-
-    code = "ServerSideEncryptionConfigurationNotFoundError"
-    status = 404
-    text = "The server side encryption configuration was not found"
-
-
 class ServiceUnavailable(S3Error):
     """Please reduce your request rate."""
 
-    code = "ServiceUnavailable"
     status = 503
     text = "Please reduce your request rate."
 
@@ -470,7 +364,6 @@ class ServiceUnavailable(S3Error):
 class SignatureDoesNotMatch(S3Error):
     """The request signature we calculated does not match the signature you provided."""
 
-    code = "SignatureDoesNotMatch"
     status = 403
     text = (
         "The request signature we calculated does not match the signature you provided. Check your key "
@@ -481,22 +374,11 @@ class SignatureDoesNotMatch(S3Error):
 class SlowDown(S3Error):
     """Please reduce your request rate."""
 
-    code = "SlowDown"
     status = 503
     text = "Please reduce your request rate."
-
-
-class TooManyBuckets(S3Error):
-    """You have attempted to create more buckets than allowed."""
-
-    code = "TooManyBuckets"
-    status = 400
-    text = "You have attempted to create more buckets than allowed"
 
 
 class XAmzContentSHA256Mismatch(S3Error):
     """The provided 'x-amz-content-sha256' header does not match what was computed."""
 
-    code = "XAmzContentSHA256Mismatch"
-    status = 400
     text = "The provided 'x-amz-content-sha256' header does not match what was computed."

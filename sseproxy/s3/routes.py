@@ -13,11 +13,13 @@ from sseproxy.s3.operations import (
     bucket_encryption,
     bucket_policy,
     buckets,
+    completion,
     deletes,
     listings,
     objects_read,
     objects_write,
     parts,
+    upload_listing,
     uploads,
 )
 
@@ -79,6 +81,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *objects_read.OPERATIONS,
     *objects_write.OPERATIONS,
     *uploads.OPERATIONS,
+    *completion.OPERATIONS,
+    *upload_listing.OPERATIONS,
     *parts.OPERATIONS,
 )
 
