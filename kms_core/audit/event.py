@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from kms_core.caller import Caller, CallerKind, RequestFacts
 
@@ -45,9 +46,14 @@ class AuditEvent:
     event_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
+@lru_cache(maxsize=64)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def timestamp(at: float) -> str:
     """A time as CloudTrail writes it: UTC, to the second."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _second(int(at))
 
 
 def _identity(caller: Caller, facts: RequestFacts) -> dict[str, object]:

@@ -19,6 +19,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -44,8 +45,10 @@ class Journal(Protocol):
         ...
 
 
-def _day(at: float) -> bytes:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y%m%d").encode()
+@lru_cache(maxsize=4)
+def _day(days: int) -> bytes:
+    """The name of the file of a day, counted from the epoch."""
+    return datetime.fromtimestamp(days * 86_400, UTC).strftime("%Y%m%d").encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,7 @@ class FileJournal:
     def append(self, *events: AuditEvent) -> None:
         """Write events. JournalError if that fails for whatever reason."""
         bodies = [orjson.dumps(as_cloudtrail(event)) for event in events]
-        day = _day(events[0].facts.at)
+        day = _day(int(events[0].facts.at) // 86_400)
         try:
             with self._lock, self._alone():
                 self._write(day, bodies)
