@@ -30,7 +30,6 @@ SUBRESOURCES = frozenset(
         "acl",
         "analytics",
         "annotation",
-        "annotations",
         "attributes",
         "cors",
         "delete",

@@ -41,7 +41,6 @@ class UnservedFields:
     lock_mode: Annotated[str | None, Header("x-amz-object-lock-mode")] = None
     lock_until: Annotated[str | None, Header("x-amz-object-lock-retain-until-date")] = None
     legal_hold: Annotated[str | None, Header("x-amz-object-lock-legal-hold")] = None
-    write_offset: Annotated[str | None, Header("x-amz-write-offset-bytes")] = None
 
 
 def check_unserved(fields: UnservedFields) -> None:
@@ -59,7 +58,6 @@ def check_unserved(fields: UnservedFields) -> None:
         ("x-amz-object-lock-mode", fields.lock_mode),
         ("x-amz-object-lock-retain-until-date", fields.lock_until),
         ("x-amz-object-lock-legal-hold", fields.legal_hold),
-        ("x-amz-write-offset-bytes", fields.write_offset),
     ):
         if value is not None:
             raise NotImplementedYet(Header=name)

@@ -57,6 +57,7 @@ class WriteConditions:
 class PutObject:
     """The input of PutObject, beside the body."""
 
+    write_offset: Annotated[str | None, Header("x-amz-write-offset-bytes")] = None
     system: SystemHeaders = field(default_factory=SystemHeaders)
     metadata: Annotated[Pairs, Metadata()] = ()
     encryption: EncryptionFields = field(default_factory=EncryptionFields)
@@ -98,6 +99,8 @@ def commit_error(problem: store.StoreError, condition: str, key: str) -> s3.S3Er
 async def _put(call: Call[PutObject]) -> Reply:
     given, services, payload = call.input, call.services, call.payload
     check_unserved(given.unserved)
+    if given.write_offset is not None:
+        raise s3.NotImplementedYet(Header="x-amz-write-offset-bytes")
     expect = given.conditions.expectation()
     size = payload.length
     if size > MAX_PUT:

@@ -22,7 +22,7 @@ from sseproxy.s3.checksums import Algorithm, encode, new_digest
 from sseproxy.s3.encryption import KEY_ID, ReadEncryptionFields, check_read_fields
 from sseproxy.s3.etags import opaque_etag, plaintext_etag, quote
 from sseproxy.s3.fields import Header, Query, number
-from sseproxy.s3.listing import check_encoding, encoded, limit
+from sseproxy.s3.listing import limit
 from sseproxy.s3.operation import BodyKind, Call, Operation, Payload, Reply, Scope
 from sseproxy.s3.operations.objects_write import MAX_PUT, open_source, source_blocks
 from sseproxy.s3.operations.uploads import MAX_PARTS, all_parts, find_upload, kind_of, who
@@ -59,7 +59,6 @@ class ListParts:
     upload_id: Annotated[str, Query("uploadId")] = ""
     marker: Annotated[int | None, Query("part-number-marker", number)] = None
     max_parts: Annotated[int | None, Query("max-parts", number)] = None
-    encoding: Annotated[str | None, Query("encoding-type")] = None
 
 
 def _number(text: str) -> int:
@@ -236,7 +235,6 @@ async def _copy(call: Call[UploadPartCopy]) -> Reply:
 
 async def _list(call: Call[ListParts]) -> Reply:
     given, count = call.input, limit(call.input.max_parts)
-    encoding = check_encoding(given.encoding)
     upload = await find_upload(call, given.upload_id)
     marker = given.marker or 0
     found = await all_parts(call, upload.id, marker, count + 1)
@@ -244,7 +242,7 @@ async def _list(call: Call[ListParts]) -> Reply:
     algorithm, kind = kind_of(upload)
     parts = [
         xml.element("Bucket", call.target.bucket),
-        xml.element("Key", encoded(call.target.key, encoding)),
+        xml.element("Key", call.target.key),
         xml.element("UploadId", upload.id),
         *who(call, upload),
         xml.element("StorageClass", "STANDARD"),
