@@ -161,15 +161,22 @@ def add_account(app: App, account: str, name: str, key_id: str, secret: Secret) 
 
 
 async def apply(app: App, file: BootstrapFile) -> None:
-    """Bring the server to what the file says. BootstrapError."""
+    """Bring the server to what the file says. BootstrapError.
+
+    Everybody first, then what is theirs: the policy of one account's key may name another account's users.
+    """
     for account in file.account:
         try:
             _apply_identities(app, account)
+        except InvalidAccount as problem:
+            raise BootstrapError(f"account {account.id}: {problem}") from problem
+    for account in file.account:
+        try:
             for key in account.key:
                 _apply_key(app, account.id, key)
             for bucket in account.bucket:
                 await _apply_bucket(app, account.id, bucket)
-        except (InvalidAccount, MalformedPolicy, AwsError) as problem:
+        except (MalformedPolicy, AwsError) as problem:
             raise BootstrapError(f"account {account.id}: {problem}") from problem
 
 

@@ -1,4 +1,4 @@
-"""The log: one JSON object a line on standard error. It names requests and problems, never keys, secrets or plaintext."""
+"""The log: one JSON object a line on standard error. It never holds a key, a secret or plaintext."""
 
 import logging
 import sys
