@@ -125,7 +125,8 @@ def build(settings: Settings) -> App:
     s3_door = S3Door(
         services, authenticator, journal, base_domains=settings.domains, idle_timeout=settings.idle_timeout
     )
-    gate = Gate(s3_door, Endpoint(kms, database, authenticator), clock, workers)
+    endpoint = Endpoint(kms, database, authenticator)
+    gate = Gate(s3_door, endpoint, clock, workers, idle_timeout=settings.idle_timeout)
     return App(gate, kms, root, database, store, journal, workers, clock)
 
 

@@ -22,6 +22,7 @@ from uvicorn.supervisors import Multiprocess
 
 from sseproxy import bootstrap
 from sseproxy.app import App, Server, build, open_root, upgrade_database
+from sseproxy.gate.protocol import BoundedProtocol
 from sseproxy.health import admin_app
 from sseproxy.settings import Settings, address, as_environment
 
@@ -74,7 +75,7 @@ def _config(settings: Settings, app: Server | str) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         factory=isinstance(app, str),
-        http="httptools",
+        http=BoundedProtocol,
         loop="uvloop",
         lifespan="on",
         workers=settings.workers,
@@ -83,6 +84,7 @@ def _config(settings: Settings, app: Server | str) -> uvicorn.Config:
         log_config=None,
         proxy_headers=False,
         server_header=False,
+        timeout_keep_alive=60,
         timeout_graceful_shutdown=settings.shutdown_timeout,
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,

@@ -100,14 +100,19 @@ def in_progress(connection: Connection, bucket: str, prefix: str) -> list[Upload
     return sorted(found, key=lambda upload: (upload.key.encode(), upload.created, upload.id))
 
 
-def finish(transaction: Transaction, upload_id: str, at: float, result: Mapping[str, str] | None) -> None:
-    """End an upload: completed with `result`, or aborted (None: it is forgotten at once)."""
+def finish(transaction: Transaction, upload_id: str, at: float, result: Mapping[str, str] | None) -> list[str]:
+    """End an upload: completed with `result`, or aborted (None: it is forgotten at once). Answers where the bytes of
+    its parts are, those included that came in meanwhile."""
     table, connection = schema.upload, transaction.connection
+    mine = schema.part.c.upload == upload_id
+    held = [row.place for row in connection.execute(select(schema.part.c.place).where(mine))]
+    connection.execute(delete(schema.part).where(mine))
     if result is None:
         connection.execute(delete(table).where(table.c.id == upload_id))
-        return
-    connection.execute(update(table).where(table.c.id == upload_id).values(ended=at, result=json.dumps(dict(result))))
-    connection.execute(delete(schema.part).where(schema.part.c.upload == upload_id))
+    else:
+        values = {"ended": at, "result": json.dumps(dict(result))}
+        connection.execute(update(table).where(table.c.id == upload_id).values(values))
+    return held
 
 
 class Parts:
@@ -121,8 +126,12 @@ class Parts:
         return "\0".join(("part", upload_id, str(number), place)).encode()
 
     def put(self, transaction: Transaction, upload_id: str, part: Part) -> str | None:
-        """Make this the part of its number; the place of the attempt that it supersedes, if there was one."""
+        """Make this the part of its number. Answers which place is to be discarded now: that of the attempt that it
+        supersedes, if there was one; its own, if the upload has ended meanwhile."""
         table, connection = schema.part, transaction.connection
+        upload = get(connection, upload_id)
+        if upload is None or upload.ended is not None:
+            return part.place
         mine = (table.c.upload == upload_id, table.c.number == part.number)
         old: str | None = connection.execute(select(table.c.place).where(*mine)).scalar_one_or_none()
         connection.execute(delete(table).where(*mine))

@@ -8,7 +8,8 @@ from enum import Enum, auto
 
 from kms_core.identity.http import HttpHead
 
-_SCOPE = re.compile(rb"/([a-z0-9-]+)/aws4_request")
+_HEADER_SCOPE = re.compile(rb"Credential=[^,]*/([a-z0-9-]+)/aws4_request")
+_QUERY_SCOPE = re.compile(rb"(?:^|&)X-Amz-Credential=[^&]*(?:/|%2[Ff])([a-z0-9-]+)(?:/|%2[Ff])aws4_request(?:&|$)")
 _TARGET = b"TrentService."
 _FORM = b"application/x-www-form-urlencoded"
 _STS_ACTION = re.compile(rb"(?:^|&)Action=AssumeRoleWith(?:WebIdentity|SAML)(?:&|$)")
@@ -31,8 +32,8 @@ def service_of(head: HttpHead) -> Service:
     target = head.header(b"x-amz-target")
     if target is not None:
         return Service.KMS if target.startswith(_TARGET) else Service.OTHER
-    signature = head.header(b"authorization") or head.raw_query.replace(b"%2F", b"/").replace(b"%2f", b"/")
-    found = _SCOPE.search(signature)
+    signature = head.header(b"authorization")
+    found = _QUERY_SCOPE.search(head.raw_query) if signature is None else _HEADER_SCOPE.search(signature)
     if found is not None:
         return _BY_NAME.get(found[1], Service.OTHER)
     if head.method == "POST" and head.raw_path == b"/" and (head.header(b"content-type") or b"").startswith(_FORM):

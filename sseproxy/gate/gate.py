@@ -33,7 +33,10 @@ _NO_SUCH_SERVICE = Answer(
 class Gate:
     """S3, KMS and STS on one port."""
 
-    def __init__(self, s3_door: S3Door, endpoint: Endpoint, clock: Clock, workers: Executor) -> None:
+    def __init__(
+        self, s3_door: S3Door, endpoint: Endpoint, clock: Clock, workers: Executor, *, idle_timeout: float
+    ) -> None:
+        self._idle_timeout = idle_timeout
         self._s3_door = s3_door
         self._endpoint = endpoint
         self._clock = clock
@@ -66,7 +69,9 @@ class Gate:
             resource = head.raw_path.decode("latin-1")
             reply = as_reply(problem, resource, admission.request_id, head=is_head)
         try:
-            await send_reply(reply, admission.request_id, send, head=is_head)
+            await send_reply(reply, admission.request_id, send, head=is_head, idle_timeout=self._idle_timeout)
+        except TimeoutError:
+            return _name(admission), 499
         except (CipherError, StoreError, s3.S3Error) as problem:
             self._broken(admission, problem)
             return _name(admission), 599
@@ -85,7 +90,7 @@ class Gate:
         operation = (head.text(b"x-amz-target") or "").rpartition(".")[2] or service.name
         answer = _NO_SUCH_SERVICE
         if service is not Service.OTHER:
-            body = await _read(receive)
+            body = await self._read(receive)
             if body is None:
                 answer = _TOO_LARGE
             else:
@@ -94,6 +99,21 @@ class Gate:
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
         return operation if answer.status == 200 else "", answer.status
+
+    async def _read(self, receive: Receive) -> bytes | None:
+        """The whole body; None if it is too large, too slow, or the client has gone."""
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._idle_timeout):
+                while True:
+                    message: dict[str, Any] = await receive()
+                    body += message.get("body", b"")
+                    if message["type"] != "http.request" or len(body) > _MAX_API_BODY:
+                        return None
+                    if not message.get("more_body", False):
+                        return bytes(body)
+        except TimeoutError:
+            return None
 
     async def _answer(self, head: HttpHead, body: bytes) -> Answer:
         """What only computes is answered at once; what writes to the database goes to a worker thread."""
@@ -111,17 +131,3 @@ def _name(admission: Admission) -> str:
 def _api_request_id() -> str:
     """A request id as the JSON and query services give."""
     return str(uuid.uuid4())
-
-
-async def _read(receive: Receive) -> bytes | None:
-    """The whole body; None if it is too large, or the client has gone."""
-    body = bytearray()
-    while True:
-        message: dict[str, Any] = await receive()
-        if message["type"] != "http.request":
-            return None
-        body += message.get("body", b"")
-        if len(body) > _MAX_API_BODY:
-            return None
-        if not message.get("more_body", False):
-            return bytes(body)

@@ -1,5 +1,6 @@
 """Replies and errors as HTTP, in ASGI's messages."""
 
+import asyncio
 import base64
 import os
 from collections.abc import Awaitable, Callable, Mapping
@@ -40,8 +41,9 @@ def as_reply(problem: S3Error, resource: str, request_id: str, *, head: bool) ->
     return Reply(problem.status, {"content-type": "application/xml"}, body)
 
 
-async def send_reply(reply: Reply, request_id: str, send: Send, *, head: bool) -> None:
-    """Send a whole reply. What the body's stream raises goes through, after the head has left."""
+async def send_reply(reply: Reply, request_id: str, send: Send, *, head: bool, idle_timeout: float) -> None:
+    """Send a whole reply. What the body's stream raises goes through, after the head has left; TimeoutError if the
+    client takes nothing for `idle_timeout` seconds."""
     headers = _encoded(reply.headers)
     headers += [(b"x-amz-request-id", request_id.encode()), (b"x-amz-id-2", host_id(request_id).encode())]
     body = reply.body
@@ -53,5 +55,6 @@ async def send_reply(reply: Reply, request_id: str, send: Send, *, head: bool) -
         await send({"type": "http.response.body", "body": b"" if head else body})
         return
     async for block in body:
-        await send({"type": "http.response.body", "body": block, "more_body": True})
+        async with asyncio.timeout(idle_timeout):
+            await send({"type": "http.response.body", "body": block, "more_body": True})
     await send({"type": "http.response.body", "body": b""})

@@ -8,14 +8,14 @@ every call, before a byte of the body is read.
 from dataclasses import dataclass
 
 from kms_core.arn import bucket_arn
-from kms_core.caller import Caller, RequestFacts
+from kms_core.caller import Caller, CallerKind, RequestFacts
 from kms_core.crypto.secret import Secret
 from sseproxy.cipher.derive import ObjectKey
 from sseproxy.cipher.envelope import Envelope, Kind, open_envelope, seal_envelope, verify_mac
 from sseproxy.cipher.errors import CipherError
 from sseproxy.control.buckets import AES256, AWS_KMS
 from sseproxy.keys import CONTEXT_KEY, DataKey
-from sseproxy.s3.encryption import WantedEncryption, answer, context_pairs
+from sseproxy.s3.encryption import WantedEncryption, answer, context_pairs, unsigned
 from sseproxy.s3.errors import InvalidArgument, KmsRefused
 from sseproxy.s3.metadata import Pairs
 from sseproxy.s3.names import Target
@@ -142,6 +142,8 @@ def _unwrap(services: Services, caller: Caller, facts: RequestFacts, target: Tar
         raise unreadable()
     if envelope.sse is Kind.SSE_S3:
         return services.keys.open_for_service(facts, key.wrapped_key, key.key_arn, target.bucket)
+    if caller.kind is CallerKind.ANONYMOUS:
+        raise unsigned()
     try:
         context = _kms_context(target, envelope.context, bucket_key=envelope.bucket_key)
     except (ValueError, InvalidArgument) as problem:  # the context has not been verified yet
@@ -149,9 +151,8 @@ def _unwrap(services: Services, caller: Caller, facts: RequestFacts, target: Tar
     return services.keys.open(caller, facts, key.wrapped_key, key.key_arn, context)
 
 
-def answer_for(headers: StoredHeaders) -> dict[str, str]:
+def answer_for(envelope: Envelope) -> dict[str, str]:
     """The encryption headers of a stored object, or of an upload."""
-    envelope = read_envelope(headers)
     algorithm = _ALGORITHMS.get(envelope.sse)
     if algorithm is None:
         raise unreadable()

@@ -97,11 +97,16 @@ def wanted(fields: EncryptionFields, default: BucketEncryption, *, signed_v4: bo
         bucket_key = default.bucket_key if fields.bucket_key is None else _flag(fields.bucket_key)
         chosen = WantedEncryption(AWS_KMS, key, _context(fields.context), bucket_key)
     if chosen.kms and not signed_v4:
-        raise InvalidArgument(
-            "Requests specifying Server Side Encryption with AWS KMS managed keys require AWS Signature Version 4.",
-            ArgumentName="Authorization",
-        )
+        raise unsigned()
     return chosen
+
+
+def unsigned() -> InvalidArgument:
+    """What SSE-KMS answers to a request that nobody signed."""
+    return InvalidArgument(
+        "Requests specifying Server Side Encryption with AWS KMS managed keys require AWS Signature Version 4.",
+        ArgumentName="Authorization",
+    )
 
 
 def _flag(value: str) -> bool:

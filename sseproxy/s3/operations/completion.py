@@ -15,7 +15,7 @@ from sseproxy.cipher.footer import Footer, PartEntry, tail
 from sseproxy.cipher.geometry import MIN_PART, sealed_size
 from sseproxy.control import uploads
 from sseproxy.control.uploads import Part, Upload
-from sseproxy.objects.protection import answer_for, open_object
+from sseproxy.objects.protection import answer_for, open_object, read_envelope
 from sseproxy.objects.writer import COMPOSITE, SALT, Checksum, checksum_tlv
 from sseproxy.s3 import checksums, xml
 from sseproxy.s3 import errors as s3
@@ -190,18 +190,18 @@ async def _complete(call: Call[CompleteMultipartUpload]) -> Reply:
             "type": checksum.type,
         }
 
-    def finish() -> None:
+    def finish() -> list[str]:
         with services.database.begin() as transaction:
-            uploads.finish(transaction, upload.id, call.facts.at, result)
+            return uploads.finish(transaction, upload.id, call.facts.at, result)
 
-    await asyncio.get_running_loop().run_in_executor(services.workers, finish)
-    unused = {part.place for part in present} - {part.place for part in parts}
+    held = await asyncio.get_running_loop().run_in_executor(services.workers, finish)
+    unused = set(held) - {part.place for part in parts}
     await services.store.discard_parts(call.target.bucket, sorted(unused))
     return _completed(call, upload, result)
 
 
 def _is_sse_s3(upload: Upload) -> bool:
-    return KEY_ID not in answer_for(upload.headers)
+    return KEY_ID not in answer_for(read_envelope(upload.headers))
 
 
 def _completed(call: Call[CompleteMultipartUpload], upload: Upload, result: dict[str, str]) -> Reply:
@@ -215,7 +215,7 @@ def _completed(call: Call[CompleteMultipartUpload], upload: Upload, result: dict
     if "checksum" in result:
         parts.append(xml.element(f"Checksum{result['algorithm']}", result["checksum"]))
         parts.append(xml.element("ChecksumType", result["type"]))
-    headers = {**XML, **answer_for(upload.headers)}
+    headers = {**XML, **answer_for(read_envelope(upload.headers))}
     return Reply(200, headers, xml.document("CompleteMultipartUploadResult", parts))
 
 

@@ -10,7 +10,8 @@ from email.utils import formatdate
 from typing import Annotated
 
 from sseproxy.authorize import may_list
-from sseproxy.objects.protection import answer_for, open_object
+from sseproxy.cipher.envelope import Envelope
+from sseproxy.objects.protection import answer_for, open_object, read_envelope
 from sseproxy.objects.reader import Layout, begin, plaintext, read_layout, stored_plaintext_size
 from sseproxy.objects.writer import COMPOSITE, footer_checksum
 from sseproxy.s3.checksums import encode
@@ -96,12 +97,12 @@ async def find(call: Call[ReadObject]) -> ObjectStat:
         raise NoSuchKey(Key=call.target.key) from problem
 
 
-def _headers(stat: ObjectStat) -> dict[str, str]:
+def _headers(stat: ObjectStat, envelope: Envelope) -> dict[str, str]:
     headers = {
         "last-modified": formatdate(int(stat.modified), usegmt=True),
         "etag": quote(stat.etag),
         "accept-ranges": "bytes",
-        **answer_for(stat.headers),
+        **answer_for(envelope),
     }
     headers.update(stat.headers.system)
     for name, value in stat.headers.user:
@@ -155,7 +156,7 @@ async def _read(call: Call[ReadObject], stat: ObjectStat) -> Reply:
     wanted = read_range(given.range, size)
     whole = wanted is None and given.part_number is None
     layout = await read_layout(services, stat, opened, footer=given.part_number is not None or given.wants_checksums)
-    headers = _headers(stat) | given.overrides.pairs()
+    headers = _headers(stat, opened.envelope) | given.overrides.pairs()
     if given.part_number is not None:
         wanted = _part_range(given.part_number, layout)
         if layout.numbers != (0,):
@@ -177,7 +178,7 @@ async def _head(call: Call[ReadObject]) -> Reply:
     check_read(given.conditions, stat.etag, stat.modified)
     size = stored_plaintext_size(stat)
     wanted = read_range(given.range, size)
-    headers = _headers(stat) | given.overrides.pairs()
+    headers = _headers(stat, read_envelope(stat.headers)) | given.overrides.pairs()
     if given.wants_checksums or given.part_number is not None:
         opened = open_object(call.services, call.caller, call.facts, call.target, stat.headers)
         layout = await read_layout(call.services, stat, opened, footer=True)

@@ -112,9 +112,11 @@ async def _stage(
         with services.database.begin() as transaction:
             return services.parts.put(transaction, upload.id, part)
 
-    superseded = await asyncio.get_running_loop().run_in_executor(services.workers, write)
-    if superseded is not None:
-        await services.store.discard_parts(upload.bucket, [superseded])
+    obsolete = await asyncio.get_running_loop().run_in_executor(services.workers, write)
+    if obsolete is not None:
+        await services.store.discard_parts(upload.bucket, [obsolete])
+    if obsolete == part.place:
+        raise s3.NoSuchUpload(UploadId=upload.id)
     return part
 
 
@@ -175,7 +177,7 @@ async def _put(call: Call[UploadPart]) -> Reply:
             f"actual checksum Type: {sent.lower()}"
         )
     opened = open_object(services, call.caller, call.facts, call.target, upload.headers)
-    headers = answer_for(upload.headers)
+    headers = answer_for(opened.envelope)
     shows_md5 = _shows_md5(call, headers)
     payload.compute(md5=shows_md5, algorithm=algorithm)
     digests = _FromClient(payload, shows_md5=shows_md5)
@@ -219,7 +221,7 @@ async def _copy(call: Call[UploadPartCopy]) -> Reply:
     size = last - first + 1
     if size > MAX_PUT:
         raise s3.InvalidRequest("The specified copy range is larger than the maximum allowable size for a part")
-    headers = answer_for(upload.headers)
+    headers = answer_for(opened.envelope)
     algorithm, _ = kind_of(upload)
     digests = _FromObject(algorithm, shows_md5=_shows_md5(call, headers))
     part = await _stage(call, upload, which, size, source_blocks(call, source, first, last), digests, opened.oek)

@@ -137,15 +137,14 @@ async def _create(call: Call[CreateMultipartUpload]) -> Reply:
 async def _abort(call: Call[OneUpload]) -> Reply:
     services = call.services
     upload = await find_upload(call, call.input.upload_id)
-    present = await all_parts(call, upload.id)
     await call.audit.before_effect()
 
-    def finish() -> None:
+    def finish() -> list[str]:
         with services.database.begin() as transaction:
-            uploads.finish(transaction, upload.id, call.facts.at, None)
+            return uploads.finish(transaction, upload.id, call.facts.at, None)
 
-    await asyncio.get_running_loop().run_in_executor(services.workers, finish)
-    await services.store.discard_parts(call.target.bucket, [part.place for part in present])
+    held = await asyncio.get_running_loop().run_in_executor(services.workers, finish)
+    await services.store.discard_parts(call.target.bucket, held)
     return Reply(204)
 
 
