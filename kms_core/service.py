@@ -82,10 +82,19 @@ class Kms:
         operation = _TABLES[service].get(name)
         if operation is None:
             raise UnknownOperation
-        if operation.writes:
+        if not operation.writes:
+            return self._run(service, operation, params, caller, facts, None)
+        try:
             with self._database.begin() as transaction:
                 return self._run(service, operation, params, caller, facts, transaction)
-        return self._run(service, operation, params, caller, facts, None)
+        except AwsError:
+            raise
+        except Exception as problem:  # the database is locked, full or gone; the event may say that all went well
+            call = Call(Params(params), caller, facts, Snapshot(-1, {}), self._tools, None)
+            call.notes["correction"] = "the change was not committed"
+            failure = InternalError(f"kms_core.service: {operation.name} was not committed")
+            self._record(service, operation, call, None, failure)
+            raise failure from problem
 
     def _run(
         self,
@@ -106,6 +115,10 @@ class Kms:
         except AwsError as error:
             self._record(service, operation, call, None, error)
             raise
+        except ForeignKeyHidden as hidden:
+            denied = AccessDenied(_hidden_sentence(caller, f"{service}:{operation.name}", hidden))
+            self._record(service, operation, call, None, denied)
+            raise denied from hidden
         except Exception as problem:
             self._record(service, operation, call, None, InternalError())
             raise InternalError(f"kms_core.service: {operation.name} failed") from problem
@@ -126,7 +139,7 @@ class Kms:
             found = target.find(call)
         except ForeignKeyHidden as hidden:
             call.notes["hidden"] = hidden.key_arn
-            raise AccessDenied(_hidden_sentence(call, target, hidden)) from hidden
+            raise AccessDenied(_hidden_sentence(call.caller, target.action, hidden)) from hidden
         if found.account != call.caller.account and found.key is not None and not operation.cross_account:
             raise AccessDenied(_sentence(call.caller, target.action, found, Reason.CROSS_ACCOUNT))
         decision = self.decide(call.caller, call.facts, call.snapshot, target.action, found, target.context(call))
@@ -299,10 +312,10 @@ def _user(caller: Caller) -> str:
     return "anonymous" if caller.kind is CallerKind.ANONYMOUS else caller.arn
 
 
-def _hidden_sentence(call: Call, target: Target, hidden: ForeignKeyHidden) -> str:
+def _hidden_sentence(caller: Caller, action: str, hidden: ForeignKeyHidden) -> str:
     if not arn.is_arn(hidden.key_arn):
         return _HIDDEN_CIPHERTEXT
-    return _sentence(call.caller, target.action, Found(arn=hidden.key_arn), Reason.CROSS_ACCOUNT)
+    return _sentence(caller, action, Found(arn=hidden.key_arn), Reason.CROSS_ACCOUNT)
 
 
 def _sentence(caller: Caller, action: str, found: Found, reason: Reason | None) -> str:

@@ -243,15 +243,16 @@ async def _apply_bucket(app: App, account: str, table: BucketTable) -> None:
         await app.store.create_bucket(table.name)
     with app.database.begin() as transaction:
         existing = app.database.snapshot().get(BUCKETS, table.name)
+        bucket = existing or Bucket(table.name, account, table.region, app.clock.now())
         if existing is None:
-            buckets.create(transaction, Bucket(table.name, account, table.region, app.clock.now()))
+            buckets.create(transaction, bucket)
         elif existing.account != account:
             raise BootstrapError(f"bucket {table.name} belongs to account {existing.account}")
         if table.encryption is not None:
             wanted = BucketEncryption(table.encryption.algorithm, table.encryption.key, table.encryption.bucket_key)
-            buckets.set_encryption(transaction, table.name, wanted)
+            buckets.set_encryption(transaction, bucket, wanted)
         if table.policy is not None:
-            buckets.set_policy(transaction, table.name, table.policy)
+            buckets.set_policy(transaction, bucket, table.policy)
 
 
 async def sweep(app: App) -> int:

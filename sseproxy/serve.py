@@ -77,6 +77,7 @@ def _config(settings: Settings, app: Server | str) -> uvicorn.Config:
         factory=isinstance(app, str),
         http=BoundedProtocol,
         loop="uvloop",
+        ws="none",
         lifespan="on",
         workers=settings.workers,
         access_log=False,

@@ -12,6 +12,7 @@ digests are what answers that, and they are not here yet.
 
 import fcntl
 import hashlib
+import json
 import mmap
 import os
 import struct
@@ -43,6 +44,15 @@ class Journal(Protocol):
     def append(self, *events: AuditEvent) -> None:
         """Write events, in order and all together. JournalError: then the call must fail."""
         ...
+
+
+def _json(record: dict[str, object]) -> bytes:
+    """The record's JSON. Text that is no Unicode (a lone surrogate in a request) must not keep an event out."""
+    try:
+        return orjson.dumps(record)
+    except TypeError:
+        text = json.dumps(record, ensure_ascii=False, default=str)
+        return text.encode("utf-8", "replace")
 
 
 @lru_cache(maxsize=4)
@@ -124,7 +134,7 @@ class FileJournal:
 
     def append(self, *events: AuditEvent) -> None:
         """Write events. JournalError if that fails for whatever reason."""
-        bodies = [orjson.dumps(as_cloudtrail(event)) for event in events]
+        bodies = [_json(as_cloudtrail(event)) for event in events]
         day = _day(int(events[0].facts.at) // 86_400)
         try:
             with self._lock, self._alone():

@@ -38,6 +38,7 @@ _QUERY_FIELDS = (
     "X-Amz-Expires",
 )
 _BASIC_TIME = re.compile(r"[0-9]{8}T[0-9]{6}Z")
+_REGION: Final = re.compile(r"[a-z0-9-]{1,32}")
 _NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 
@@ -196,6 +197,8 @@ def _credential(text: str, amz_date: str) -> Sequence[str]:
         raise MalformedAuthorization(
             f'Invalid credential date "{parts[1]}". This date is not the same as X-Amz-Date: "{amz_date[:8]}".'
         )
+    if not _REGION.fullmatch(parts[2]):  # it becomes part of ARNs
+        raise MalformedAuthorization(f"the region '{parts[2]}' is wrong")
     return parts[:4]
 
 

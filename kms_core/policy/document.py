@@ -104,6 +104,7 @@ class _Parser:
             raise self._malformed(Fault.JSON, "the first byte is not '{'")
         try:
             document = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+            json.dumps(document, ensure_ascii=False).encode()  # an escaped lone surrogate is no character
         except (ValueError, RecursionError) as error:
             raise self._malformed(Fault.JSON, str(error)) from error
         if not isinstance(document, dict):

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, select, update
 
 from kms_core.keystore.contract import Topic, Transaction
 from sseproxy.control import schema
@@ -57,27 +57,40 @@ def create(transaction: Transaction, bucket: Bucket) -> None:
     transaction.changed(BUCKETS, bucket.name)
 
 
-def remove(transaction: Transaction, name: str) -> None:
-    """Forget a bucket, with the uploads in it."""
-    transaction.connection.execute(delete(schema.upload).where(schema.upload.c.bucket == name))
-    transaction.connection.execute(delete(schema.bucket).where(schema.bucket.c.name == name))
-    transaction.changed(BUCKETS, name)
+class BucketGone(Exception):
+    """The bucket that was decided about is not there any more; one of the same name may be."""
 
 
-def _set(transaction: Transaction, name: str, column: str, value: str | None) -> None:
-    transaction.connection.execute(update(schema.bucket).where(schema.bucket.c.name == name).values({column: value}))
-    transaction.changed(BUCKETS, name)
+def _same(bucket: Bucket) -> ColumnElement[bool]:
+    """This very bucket: not one that somebody else made under its name after it was deleted."""
+    table = schema.bucket.c
+    return and_(table.name == bucket.name, table.account == bucket.account, table.created == bucket.created)
 
 
-def set_encryption(transaction: Transaction, name: str, encryption: BucketEncryption | None) -> None:
-    """Put or remove the default encryption."""
+def remove(transaction: Transaction, bucket: Bucket) -> None:
+    """Forget a bucket, with the uploads in it. BucketGone."""
+    if transaction.connection.execute(delete(schema.bucket).where(_same(bucket))).rowcount != 1:
+        raise BucketGone(bucket.name)
+    transaction.connection.execute(delete(schema.upload).where(schema.upload.c.bucket == bucket.name))
+    transaction.changed(BUCKETS, bucket.name)
+
+
+def _set(transaction: Transaction, bucket: Bucket, column: str, value: str | None) -> None:
+    done = transaction.connection.execute(update(schema.bucket).where(_same(bucket)).values({column: value}))
+    if done.rowcount != 1:
+        raise BucketGone(bucket.name)
+    transaction.changed(BUCKETS, bucket.name)
+
+
+def set_encryption(transaction: Transaction, bucket: Bucket, encryption: BucketEncryption | None) -> None:
+    """Put or remove the default encryption. BucketGone."""
     text = None
     if encryption is not None:
         fields = {"algorithm": encryption.algorithm, "key": encryption.key, "bucket_key": encryption.bucket_key}
         text = json.dumps(fields)
-    _set(transaction, name, "encryption", text)
+    _set(transaction, bucket, "encryption", text)
 
 
-def set_policy(transaction: Transaction, name: str, policy: str | None) -> None:
-    """Put or remove the bucket policy."""
-    _set(transaction, name, "policy", policy)
+def set_policy(transaction: Transaction, bucket: Bucket, policy: str | None) -> None:
+    """Put or remove the bucket policy. BucketGone."""
+    _set(transaction, bucket, "policy", policy)

@@ -45,11 +45,16 @@ class CallAudit:
         self._bucket = bucket
         self._query = query
         self._details: dict[str, object] = {}
+        self._others: list[Target] = []
         self._written = False
 
     def note(self, **details: object) -> None:
         """Add to the event's additional data."""
         self._details.update(details)
+
+    def about(self, target: Target) -> None:
+        """Name a further object that the call is about."""
+        self._others.append(target)
 
     async def before_effect(self) -> None:
         """Record the call as done, because now it will be. ServiceUnavailable: then it must not be."""
@@ -81,7 +86,7 @@ class CallAudit:
             found.append(Resource(account, "AWS::S3::Object", self._target.arn))
         if self._target.bucket:
             found.append(Resource(account, "AWS::S3::Bucket", bucket_arn(self._target.bucket)))
-        return found
+        return found + [Resource("", "AWS::S3::Object", other.arn) for other in self._others]
 
     def _write(self, problem: S3Error | None) -> None:
         operation = self._operation

@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 _MAX_API_BODY = 1_048_576
 _JSON = (b"content-type", b"application/x-amz-json-1.1")
 _TOO_LARGE = Answer(413, (_JSON,), b'{"__type":"RequestEntityTooLargeException"}')
+_FAILED = Answer(500, (_JSON,), b'{"__type":"KMSInternalException"}')
 _NO_SUCH_SERVICE = Answer(
     400, (_JSON,), b'{"__type":"UnknownOperationException","message":"This service is not served here."}'
 )
@@ -47,6 +48,8 @@ class Gate:
         began = time.perf_counter()
         head = read_head(scope, self._clock.now())
         service = service_of(head)
+        if head.header(b"expect") is not None:
+            receive, send = _closing_unless_read(receive, send)
         metrics.UNDER_WAY.inc()
         try:
             if service is Service.S3:
@@ -118,10 +121,35 @@ class Gate:
     async def _answer(self, head: HttpHead, body: bytes) -> Answer:
         """What only computes is answered at once; what writes to the database goes to a worker thread."""
         request_id = _api_request_id()
-        if not self._endpoint.blocks(head):
-            return self._endpoint.handle(head, body, request_id)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._workers, self._endpoint.handle, head, body, request_id)
+        try:
+            if not self._endpoint.blocks(head):
+                return self._endpoint.handle(head, body, request_id)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._workers, self._endpoint.handle, head, body, request_id)
+        except Exception:
+            log.exception("a call of the key service failed", request_id=request_id)
+            return _FAILED
+
+
+def _closing_unless_read(receive: Receive, send: Send) -> tuple[Receive, Send]:
+    """For `Expect: 100-continue`: a reply sent without asking for the body ends the connection.
+
+    The client may send the body all the same, or not (RFC 9110 section 10.1.1); what comes next on the connection
+    could be either, and must not be taken for the other.
+    """
+    asked = False
+
+    async def receiving() -> Any:
+        nonlocal asked
+        asked = True
+        return await receive()
+
+    async def sending(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start" and not asked:
+            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+        await send(message)
+
+    return receiving, sending
 
 
 def _name(admission: Admission) -> str:

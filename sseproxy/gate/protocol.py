@@ -1,7 +1,7 @@
-"""uvicorn's HTTP protocol with a bound on how long a client may take over a request's head.
+"""uvicorn's HTTP protocol with bounds on a request's head: how long it may take to come, and how large it may be.
 
-uvicorn waits for a head as long as it takes to come, byte by byte; here the connection is closed after
-`HEAD_SECONDS`. Bodies and replies have their bounds in the gate.
+uvicorn waits for a head as long as it takes, and keeps as much of it as comes; here the connection is closed after
+`HEAD_SECONDS`, or `MAX_HEAD` bytes and one read more. Bodies and replies have their bounds in the gate.
 """
 
 import asyncio
@@ -10,12 +10,14 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_SECONDS = 20.0
+MAX_HEAD = 65_536
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _head_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
         """The clock starts with the connection: one that sends nothing is closed too."""
@@ -26,6 +28,15 @@ class BoundedProtocol(HttpToolsProtocol):
         """Nothing is awaited any more."""
         self._head_is_here()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes that came while a head is not whole count against it."""
+        if self._deadline is not None:
+            if self._head_bytes > MAX_HEAD:
+                self._give_up()
+                return
+            self._head_bytes += len(data)
+        super().data_received(data)
 
     def on_message_begin(self) -> None:
         """A further request on the connection begins (the first one's clock is running already)."""
@@ -39,6 +50,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _await_head(self) -> None:
+        self._head_bytes = 0
         self._deadline = self.loop.call_later(HEAD_SECONDS, self._give_up)
 
     def _head_is_here(self) -> None:
@@ -47,6 +59,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _give_up(self) -> None:
-        self._deadline = None
+        self._head_is_here()
         if not self.transport.is_closing():
             self.transport.abort()

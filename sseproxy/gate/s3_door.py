@@ -4,6 +4,7 @@ Authenticate, find the operation and the bucket, bind the fields, decide, record
 S3Error here, and only here. An operation is reached through `admit` alone, so it can skip none of this.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,7 @@ from kms_core.identity.http import HttpHead
 from kms_core.keystore.contract import Snapshot
 from sseproxy.authorize import decide, denial
 from sseproxy.cipher.errors import CipherError
-from sseproxy.control.buckets import BUCKETS, Bucket
+from sseproxy.control.buckets import BUCKETS, Bucket, BucketGone
 from sseproxy.gate.auth_errors import as_s3_error
 from sseproxy.gate.body import Body, ClientGone, read_claims
 from sseproxy.gate.call_audit import CallAudit
@@ -37,6 +38,7 @@ Receive = Callable[[], Awaitable[Any]]
 log = structlog.get_logger(__name__)
 DEFAULT_REGION = "us-east-1"
 _MAX_DOCUMENT = 2 * 1024 * 1024
+_DOCUMENT_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -86,6 +88,10 @@ class S3Door:
                 log.error("the store failed", request_id=admission.request_id, exc_info=problem)
             self._audit(admission).finish(failure)
             raise failure from problem
+        except BucketGone as problem:
+            failure = s3.NoSuchBucket(BucketName=admission.target.bucket)
+            self._audit(admission).finish(failure)
+            raise failure from problem
         except CipherError as problem:
             self._audit(admission).finish(unreadable())
             raise unreadable() from problem
@@ -102,12 +108,13 @@ class S3Door:
         admission.request = read_request(head)
         admission.operation = self._find(admission)
         admission.who = self._authenticate(head, snapshot)
-        admission.bucket = self._bucket(admission, snapshot)
         call = self._admit(admission, snapshot)
         body = self._body(admission, receive)
         if admission.operation.body is BodyKind.DOCUMENT and body is not None:
-            call.document = await self._document(body)
-            call.vouched = body.is_vouched_for
+            document = await self._document(body)
+            # Reading took as long as the client liked: what was decided before must be decided on what is true now.
+            call = self._admit(admission, self._services.database.snapshot())
+            call.document, call.vouched = document, body.is_vouched_for
         elif admission.operation.body is BodyKind.STREAM:
             call.body = body
         return await admission.operation.handle(call)
@@ -156,7 +163,8 @@ class S3Door:
         )
 
     def _admit(self, admission: Admission, snapshot: Snapshot) -> Call[Any]:
-        """Decide on the row's action, and make the call. AccessDenied."""
+        """Find the bucket, decide on the row's action, and make the call. NoSuchBucket, AccessDenied."""
+        admission.bucket = self._bucket(admission, snapshot)
         operation, who, target = admission.operation, admission.who, admission.target
         if operation is None:
             raise RuntimeError("sseproxy.gate.s3_door: admitted without an operation")
@@ -195,7 +203,10 @@ class S3Door:
     @staticmethod
     async def _document(body: Body) -> bytes:
         try:
-            return await body.read_all(_MAX_DOCUMENT)
+            async with asyncio.timeout(_DOCUMENT_SECONDS):
+                return await body.read_all(_MAX_DOCUMENT)
+        except TimeoutError as problem:
+            raise s3.RequestTimeout from problem
         except s3.EntityTooLarge as problem:
             raise s3.MaxMessageLengthExceeded(MaxMessageLengthBytes=str(_MAX_DOCUMENT)) from problem
 

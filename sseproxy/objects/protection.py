@@ -52,7 +52,9 @@ def _kms_context(target: Target, client: str | None, *, bucket_key: bool) -> dic
     """The encryption context: the client's pairs, and the ARN that ties the data key to its place."""
     own = bucket_arn(target.bucket) if bucket_key else target.arn
     context = dict(context_pairs(client))
-    if context.setdefault(CONTEXT_KEY, own) != own:
+    context.setdefault(CONTEXT_KEY, own)
+    # Policies compare names without regard to case: another spelling must not speak for this one.
+    if context[CONTEXT_KEY] != own or sum(name.lower() == CONTEXT_KEY for name in context) > 1:
         raise InvalidArgument(f"The encryption context may not have another {CONTEXT_KEY} than the object's own.")
     return context
 

@@ -121,6 +121,7 @@ def _context(header: str | None) -> str | None:
     try:
         text = base64.b64decode(header, validate=True).decode()
         pairs = json.loads(text)
+        json.dumps(pairs, ensure_ascii=False).encode()  # an escaped lone surrogate is no UTF-8
     except (binascii.Error, ValueError, RecursionError) as problem:
         raise _bad_context(header) from problem
     if not isinstance(pairs, dict) or not all(isinstance(value, str) for value in pairs.values()):

@@ -105,6 +105,10 @@ class Audit(Protocol):
         """Add to the event's additional data."""
         ...
 
+    def about(self, target: Target) -> None:
+        """Name a further object that the call is about."""
+        ...
+
 
 @dataclass(slots=True)
 class Call(Generic[I_co]):

@@ -43,7 +43,7 @@ def group(name: str, *children: str) -> str:
 
 def document(name: str, children: Iterable[str]) -> bytes:
     """A whole document in S3's namespace."""
-    return _HEAD + f'<{name} xmlns="{NAMESPACE}">{"".join(children)}</{name}>'.encode()
+    return _HEAD + f'<{name} xmlns="{NAMESPACE}">{"".join(children)}</{name}>'.encode("utf-8", "replace")
 
 
 def timestamp(at: float) -> str:
@@ -59,7 +59,7 @@ def error(problem: S3Error, resource: str, request_id: str, host_id: str) -> byt
     if "BucketName" not in problem.extra and "Key" not in problem.extra and resource:
         parts.append(element("Resource", resource))
     parts += [element("RequestId", request_id), element("HostId", host_id)]
-    return _HEAD + group("Error", *parts).encode()
+    return _HEAD + group("Error", *parts).encode("utf-8", "replace")
 
 
 def parse(body: bytes, root: str) -> "Element":

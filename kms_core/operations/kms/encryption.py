@@ -3,7 +3,7 @@
 from kms_core.crypto.blob import SALT, open_blob, read_blob, seal_blob
 from kms_core.crypto.context import canonical_context
 from kms_core.crypto.secret import Secret
-from kms_core.errors import InvalidCiphertext, InvalidKeyUsage, UnsupportedOperation
+from kms_core.errors import InvalidCiphertext, InvalidKeyUsage, UnsupportedOperation, ValidationException
 from kms_core.model import Key, Material
 from kms_core.operations.call import Call, Context, Operation, Output, States, Target
 from kms_core.operations.kms.find import by_ciphertext, by_member
@@ -33,8 +33,14 @@ def decrypt_under(call: Call, key: Key, blob: bytes, context: dict[str, str]) ->
 
 
 def encryption_context(context: dict[str, str]) -> Context:
-    """`kms:EncryptionContext:...` and `kms:EncryptionContextKeys` for a decision."""
+    """`kms:EncryptionContext:...` and `kms:EncryptionContextKeys` for a decision.
+
+    Policies compare names without regard to case, so two that differ in nothing else are refused: one of them could
+    satisfy a condition in the other's place. ValidationException.
+    """
     found: Context = {f"kms:encryptioncontext:{name.lower()}": value for name, value in context.items()}
+    if len(found) != len(context):
+        raise ValidationException("EncryptionContext has keys that differ in case only.")
     if context:
         found["kms:encryptioncontextkeys"] = tuple(context)
     return found

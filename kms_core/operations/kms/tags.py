@@ -22,9 +22,12 @@ def read_tags(params: Params) -> Tags:
 
 
 def check_tags(tags: Tags) -> Tags:
-    """The same tags. TagError if they may not be."""
+    """The same tags. TagError if they may not be.
+
+    Policies compare tag keys without regard to case, so two that differ in nothing else count as one.
+    """
     names = [name for name, _ in tags]
-    if len(set(names)) != len(names):
+    if len({name.lower() for name in names}) != len(names):
         raise TagError("Duplicate tag keys")
     if len(names) > _MAX_TAGS:
         raise TagError("Too many tags")
@@ -51,9 +54,7 @@ def _keep(call: Call, tags: dict[str, str]) -> None:
 
 def _tag(call: Call) -> Output:
     tags = dict(call.key.tags) | dict(check_tags(read_tags(call.params)))
-    if len(tags) > _MAX_TAGS:
-        raise TagError("Too many tags")
-    _keep(call, tags)
+    _keep(call, dict(check_tags(tuple(tags.items()))))
     return {}
 
 

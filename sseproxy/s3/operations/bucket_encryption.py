@@ -60,7 +60,7 @@ async def _store(call: Call[NoInput], encryption: BucketEncryption | None) -> No
 
     def write() -> None:
         with call.services.database.begin() as transaction:
-            buckets.set_encryption(transaction, call.target.bucket, encryption)
+            buckets.set_encryption(transaction, call.bucket, encryption)
 
     await asyncio.get_running_loop().run_in_executor(call.services.workers, write)
 

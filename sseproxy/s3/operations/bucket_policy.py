@@ -28,7 +28,7 @@ async def _store(call: Call[NoInput], policy: str | None) -> None:
 
     def write() -> None:
         with call.services.database.begin() as transaction:
-            buckets.set_policy(transaction, call.target.bucket, policy)
+            buckets.set_policy(transaction, call.bucket, policy)
 
     await asyncio.get_running_loop().run_in_executor(call.services.workers, write)
 

@@ -113,7 +113,7 @@ async def _delete(call: Call[NoInput]) -> Reply:
 
     def write() -> None:
         with call.services.database.begin() as transaction:
-            buckets.remove(transaction, name)
+            buckets.remove(transaction, call.bucket)
 
     await asyncio.get_running_loop().run_in_executor(call.services.workers, write)
     return Reply(204)

@@ -76,6 +76,7 @@ async def _delete_many(call: Call[NoInput]) -> Reply:
     allowed: list[_Item] = []
     for item in items:
         refusal = _refusal(call, item)
+        call.audit.about(Target(call.target.bucket, item.key))
         if refusal is None:
             allowed.append(item)
         else:
@@ -89,6 +90,8 @@ async def _delete_many(call: Call[NoInput]) -> Reply:
                     xml.element("Message", message),
                 )
             )
+    if len(allowed) < len(items):
+        call.audit.note(refused=[item.key for item in items if item not in allowed])
     await call.audit.before_effect()
     await call.services.store.delete(call.target.bucket, [item.key for item in allowed])
     if not quiet:

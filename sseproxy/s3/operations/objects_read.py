@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Annotated
 
+from kms_core.caller import CallerKind
 from sseproxy.authorize import may_list
 from sseproxy.cipher.envelope import Envelope
 from sseproxy.objects.protection import answer_for, open_object, read_envelope
@@ -130,6 +131,8 @@ def _part_range(wanted: int, layout: Layout) -> ByteRange:
 
 def _check(call: Call[ReadObject]) -> None:
     check_read_fields(call.input.encryption)
+    if call.caller.kind is CallerKind.ANONYMOUS and call.input.overrides != Overrides():
+        raise InvalidRequest("Request specific response headers cannot be used for anonymous GET requests.")
     check_version(call.input.version)
     if call.input.part_number is not None:
         if call.input.range is not None:

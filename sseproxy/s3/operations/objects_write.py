@@ -5,7 +5,7 @@ client sent has been verified and the event is in the journal.
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from kms_core.caller import CallerKind
@@ -66,14 +66,22 @@ class PutObject:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceFields:
+    """What a copy says of its source."""
+
+    source: Annotated[str, Header("x-amz-copy-source")] = ""
+    owner: Annotated[str | None, Header("x-amz-source-expected-bucket-owner")] = None
+    conditions: CopyConditions = field(default_factory=CopyConditions)
+
+
+@dataclass(frozen=True, slots=True)
 class CopyObject:
     """The input of CopyObject."""
 
-    source: Annotated[str, Header("x-amz-copy-source")] = ""
+    source: SourceFields = field(default_factory=SourceFields)
     metadata_directive: Annotated[str | None, Header("x-amz-metadata-directive")] = None
     tagging_directive: Annotated[str | None, Header("x-amz-tagging-directive")] = None
     checksum_algorithm: Annotated[str | None, Header("x-amz-checksum-algorithm")] = None
-    source_conditions: CopyConditions = field(default_factory=CopyConditions)
     system: SystemHeaders = field(default_factory=SystemHeaders)
     metadata: Annotated[Pairs, Metadata()] = ()
     encryption: EncryptionFields = field(default_factory=EncryptionFields)
@@ -149,20 +157,24 @@ class Source:
     layout: Layout
 
 
-async def open_source(call: Call[object], header: str, conditions: CopyConditions) -> Source:
+async def open_source(call: Call[object], given: SourceFields) -> Source:
     """The source of a copy: s3:GetObject on it, its conditions, then kms:Decrypt as this caller. S3Error."""
-    source = read_copy_source(header)
+    source = read_copy_source(given.source)
+    call.audit.about(source.target)
     check_version(source.version)
     bucket = call.snapshot.get(BUCKETS, source.target.bucket)
     if bucket is None:
         raise s3.NoSuchBucket(BucketName=source.target.bucket)
+    if given.owner not in (None, bucket.account):
+        raise s3.AccessDenied
     action = "s3:GetObject"
     decision = decide(call.caller, call.facts, call.snapshot, bucket, action, source.target.arn, call.conditions)
     if not decision.allowed:
         raise denial(call.caller, bucket, action, source.target.arn, decision)
     stat = await _find_source(call, bucket, source.target)
-    check_copy(conditions, stat.etag, stat.modified)
-    opened = open_object(call.services, call.caller, call.facts, source.target, stat.headers)
+    check_copy(given.conditions, stat.etag, stat.modified)
+    facts = replace(call.facts, region=bucket.region)  # the source's key is in the source's region
+    opened = open_object(call.services, call.caller, facts, source.target, stat.headers)
     layout = await read_layout(call.services, stat, opened, footer=True)
     return Source(source.target, stat, opened, layout)
 
@@ -214,7 +226,7 @@ async def _copy(call: Call[CopyObject]) -> Reply:
     replaces = _replaces(given.metadata_directive)
     expect = given.conditions.expectation()
     choice = wanted_encryption(call, given.encryption)
-    source = await open_source(call, given.source, given.source_conditions)
+    source = await open_source(call, given.source)
     if source.target == call.target and not replaces and given.encryption == EncryptionFields():
         raise s3.InvalidRequest(
             "This copy request is illegal because it is trying to copy an object to itself without changing the "

@@ -24,9 +24,8 @@ from sseproxy.s3.etags import opaque_etag, plaintext_etag, quote
 from sseproxy.s3.fields import Header, Query, number
 from sseproxy.s3.listing import limit
 from sseproxy.s3.operation import BodyKind, Call, Operation, Payload, Reply, Scope
-from sseproxy.s3.operations.objects_write import MAX_PUT, open_source, source_blocks
+from sseproxy.s3.operations.objects_write import MAX_PUT, SourceFields, open_source, source_blocks
 from sseproxy.s3.operations.uploads import MAX_PARTS, all_parts, find_upload, kind_of, who
-from sseproxy.s3.preconditions import CopyConditions
 
 _COPY_RANGE = re.compile(r"bytes=(\d{1,15})-(\d{1,15})")
 
@@ -46,9 +45,8 @@ class UploadPartCopy:
 
     upload_id: Annotated[str, Query("uploadId")] = ""
     part_number: Annotated[str, Query("partNumber")] = ""
-    source: Annotated[str, Header("x-amz-copy-source")] = ""
+    source: SourceFields = field(default_factory=SourceFields)
     source_range: Annotated[str | None, Header("x-amz-copy-source-range")] = None
-    source_conditions: CopyConditions = field(default_factory=CopyConditions)
     encryption: ReadEncryptionFields = field(default_factory=ReadEncryptionFields)
 
 
@@ -216,7 +214,7 @@ async def _copy(call: Call[UploadPartCopy]) -> Reply:
     check_read_fields(given.encryption)
     upload = await find_upload(call, given.upload_id)
     opened = open_object(services, call.caller, call.facts, call.target, upload.headers)
-    source = await open_source(call, given.source, given.source_conditions)
+    source = await open_source(call, given.source)
     first, last = _copy_range(given.source_range, source.layout.size)
     size = last - first + 1
     if size > MAX_PUT:
