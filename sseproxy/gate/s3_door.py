@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from kms_core.audit.journal import Journal
-from kms_core.caller import ANONYMOUS, RequestFacts
+from kms_core.caller import ANONYMOUS, Caller, CallerKind, RequestFacts
 from kms_core.identity.authenticate import NOBODY, Authenticated, Authenticator
 from kms_core.identity.errors import AuthError
 from kms_core.identity.http import HttpHead
@@ -173,7 +173,7 @@ class S3Door:
             self._journal, operation, who.caller, facts, target, admission.bucket, admission.request.query
         )
         conditions = read_conditions(admission.request, who.signed, facts.at)
-        if operation.action is not None:
+        if operation.action is not None and not self._may_always(operation, who.caller, admission.bucket):
             resource = target.arn if operation.scope is not Scope.SERVICE else "*"
             decision = decide(who.caller, facts, snapshot, admission.bucket, operation.action, resource, conditions)
             admission.audit.note(decision=decision.why)
@@ -191,6 +191,16 @@ class S3Door:
             audit=admission.audit,
             own_bucket=admission.bucket,
         )
+
+    @staticmethod
+    def _may_always(operation: Operation, caller: Caller, bucket: Bucket | None) -> bool:
+        """A row for owners only: whether the caller is the one whom no policy can keep out. MethodNotAllowed for other
+        accounts, whatever the policies say (API Reference, PutBucketPolicy)."""
+        if not operation.owner_only or bucket is None:
+            return False
+        if caller.account != bucket.account and caller.kind is not CallerKind.ANONYMOUS:
+            raise s3.MethodNotAllowed(Method=operation.method, ResourceType="BUCKETPOLICY")
+        return caller.kind is CallerKind.ROOT
 
     def _body(self, admission: Admission, receive: Receive) -> Body | None:
         operation = admission.operation

@@ -66,8 +66,11 @@ OPERATIONS = (
         query=_QUERY,
         body=BodyKind.DOCUMENT,
         read_only=False,
+        owner_only=True,
     ),
-    Operation("GetBucketPolicy", "GET", Scope.BUCKET, "s3:GetBucketPolicy", NoInput, _get, query=_QUERY),
+    Operation(
+        "GetBucketPolicy", "GET", Scope.BUCKET, "s3:GetBucketPolicy", NoInput, _get, query=_QUERY, owner_only=True
+    ),
     Operation(
         "DeleteBucketPolicy",
         "DELETE",
@@ -77,5 +80,6 @@ OPERATIONS = (
         _delete,
         query=_QUERY,
         read_only=False,
+        owner_only=True,
     ),
 )

@@ -20,6 +20,8 @@ class DeleteObject:
 
     version: Annotated[str | None, Query("versionId", blank=True)] = None
     if_match: Annotated[str | None, Header("if-match")] = None
+    if_size: Annotated[str | None, Header("x-amz-if-match-size")] = None
+    if_modified: Annotated[str | None, Header("x-amz-if-match-last-modified-time")] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,10 @@ class _Item:
 
 
 async def _delete(call: Call[DeleteObject]) -> Reply:
-    if call.input.if_match is not None:
-        raise NotImplementedYet(Header="If-Match")
-    check_version(call.input.version)
+    given = call.input
+    if given.if_match is not None or given.if_size is not None or given.if_modified is not None:
+        raise NotImplementedYet("Conditional deletes are not implemented")
+    check_version(given.version)
     await call.audit.before_effect()
     await call.services.store.delete(call.target.bucket, [call.target.key])
     return Reply(204)
