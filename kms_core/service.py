@@ -40,7 +40,7 @@ from kms_core.operations.params import Params
 from kms_core.operations.sts import OPERATIONS as STS
 from kms_core.policy.document import Grammar
 from kms_core.policy.evaluate import AccessRequest, Decision, NamedPolicy, Reason, ResourceRule, because, evaluate
-from kms_core.policy.request_context import request_context
+from kms_core.policy.request_context import RequestContext
 
 _TABLES: Mapping[str, Mapping[str, Operation]] = {"kms": KMS, "sts": STS}
 _HIDDEN_CIPHERTEXT = (
@@ -164,7 +164,11 @@ class Kms:
     ) -> Decision:
         """May this caller do this with this key (or alias, or at all)? Pure: it writes nothing and asks nobody."""
         key = found.key
-        values: dict[str, str | tuple[str, ...]] = {"kms:calleraccount": caller.account, **context}
+        values: dict[str, str | tuple[str, ...]] = {
+            "kms:calleraccount": caller.account,
+            "aws:resourceaccount": found.account,
+            **context,
+        }
         if facts.via_service is not None:
             values["kms:viaservice"] = facts.via_service
         resource, rule = None, ResourceRule.NONE
@@ -172,9 +176,7 @@ class Kms:
             rule = ResourceRule.KEY
             resource = NamedPolicy("key policy", compiled(key.policy, Grammar.KEY))
             values |= _key_context(key, found.request_alias)
-        request = AccessRequest(
-            caller, action, found.arn, found.account, request_context(facts, found.account, values, {})
-        )
+        request = AccessRequest(caller, action, found.arn, found.account, RequestContext(facts, values))
         return evaluate(request, identity_policies(snapshot, caller), resource, rule)
 
     # The audit

@@ -11,7 +11,7 @@ from kms_core.identity.policies import compiled, identity_policies
 from kms_core.keystore.contract import Snapshot
 from kms_core.policy.document import Grammar
 from kms_core.policy.evaluate import AccessRequest, Decision, NamedPolicy, Reason, ResourceRule, because, evaluate
-from kms_core.policy.request_context import request_context
+from kms_core.policy.request_context import RequestContext
 from sseproxy.control.buckets import Bucket
 from sseproxy.s3.errors import AccessDenied
 
@@ -32,7 +32,7 @@ def decide(
     policy = None
     if bucket is not None and bucket.policy is not None:
         policy = NamedPolicy("bucket policy", compiled(bucket.policy, Grammar.BUCKET))
-    context = request_context(facts, account, {"s3:resourceaccount": account, **conditions}, {})
+    context = RequestContext(facts, {"s3:resourceaccount": account, "aws:resourceaccount": account, **conditions})
     request = AccessRequest(caller, action, resource, account, context)
     return evaluate(request, identity_policies(snapshot, caller), policy, ResourceRule.BUCKET)
 

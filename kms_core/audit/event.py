@@ -4,7 +4,7 @@ A plaintext, a key or a signature is never part of one: callers hand in request 
 What only the administrator may know (which statement decided) stands under `additionalEventData`.
 """
 
-import uuid
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +14,14 @@ from kms_core.caller import Caller, CallerKind, RequestFacts
 
 VERSION = "1.11"
 Json = Mapping[str, object]
+
+
+def new_event_id() -> str:
+    """A random UUID (RFC 9562, version 4), written without the detour of a UUID object: there are two a request."""
+    digits = os.urandom(16).hex()
+    return (
+        f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[int(digits[16], 16) & 3]}{digits[17:20]}-{digits[20:]}"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,7 @@ class AuditEvent:
     error_code: str | None = None
     error_message: str | None = None
     recipient: str | None = None
-    event_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    event_id: str = field(default_factory=new_event_id)
 
 
 @lru_cache(maxsize=64)

@@ -10,7 +10,6 @@ the blob to one key (GCM alone does not) and is compared first, in constant time
 """
 
 import hmac
-import uuid
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
@@ -48,7 +47,14 @@ def _derive(material: Secret, salt: bytes) -> tuple[AESGCM, bytes]:
 
 
 def _uuid_bytes(key_id: str) -> bytes:
-    return uuid.UUID(hex=key_id.removeprefix("mrk-")).bytes
+    return bytes.fromhex(key_id.removeprefix("mrk-").replace("-", ""))
+
+
+def _key_id(name: str, *, multi_region: bool) -> str:
+    """32 hex digits as a key id: `mrk-` and the digits, or a UUID's groups."""
+    if multi_region:
+        return f"mrk-{name}"
+    return f"{name[:8]}-{name[8:12]}-{name[12:16]}-{name[16:20]}-{name[20:]}"
 
 
 def seal_blob(
@@ -66,9 +72,7 @@ def read_blob(blob: bytes) -> BlobHead:
     if len(blob) <= OVERHEAD or blob[0] != _VERSION or blob[1] & ~_MULTI_REGION:
         raise InvalidCiphertext
     multi_region = bool(blob[1] & _MULTI_REGION)
-    name = uuid.UUID(bytes=blob[2:18])
-    key_id = f"mrk-{name.hex}" if multi_region else str(name)
-    return BlobHead(key_id, blob[18:_PREFIX].hex(), multi_region)
+    return BlobHead(_key_id(blob[2:18].hex(), multi_region=multi_region), blob[18:_PREFIX].hex(), multi_region)
 
 
 def open_blob(blob: bytes, *, material: Secret, context: bytes) -> Secret:

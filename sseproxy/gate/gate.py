@@ -58,8 +58,7 @@ class Gate:
                 operation, status = await self._api(service, head, receive, send)
         finally:
             metrics.UNDER_WAY.dec()
-        metrics.CALLS.labels(service.name, operation, status).inc()
-        metrics.SECONDS.labels(service.name).observe(time.perf_counter() - began)
+        metrics.count(service.name, operation, status, time.perf_counter() - began)
 
     async def _s3(self, head: HttpHead, receive: Receive, send: Send) -> tuple[str, int]:
         admission = Admission(head, new_request_id())

@@ -42,20 +42,23 @@ async def pour(
     """Move a whole body to the stage, all but its last segment. Whatever the body or the store raises goes through."""
     loop = asyncio.get_running_loop()
 
-    def work(block: bytearray | bytes) -> bytearray:
+    def work(pieces: list[bytes | bytearray]) -> bytearray:
+        block = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         update(block)
         return sealer.update(block)
 
-    gathered = bytearray()
+    gathered: list[bytes | bytearray] = []
+    size = 0
     sealing: asyncio.Future[bytearray] | None = None
     try:
         async for block in blocks:
-            gathered += block
-            if len(gathered) >= _BLOCK:
+            gathered.append(block)
+            size += len(block)
+            if size >= _BLOCK:
                 if sealing is not None:
                     await stage.write(await sealing)
                 sealing = loop.run_in_executor(services.workers, work, gathered)
-                gathered = bytearray()
+                gathered, size = [], 0
         if sealing is not None:
             await stage.write(await sealing)
             sealing = None
@@ -63,7 +66,7 @@ async def pour(
         if sealing is not None:  # the body failed: let the thread finish before its buffers go
             await asyncio.wait([sealing])
     if gathered:
-        late = loop.run_in_executor(services.workers, work, gathered) if len(gathered) >= _OFF_LOOP else None
+        late = loop.run_in_executor(services.workers, work, gathered) if size >= _OFF_LOOP else None
         sealed = work(gathered) if late is None else await late
         if sealed:
             await stage.write(sealed)

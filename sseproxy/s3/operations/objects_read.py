@@ -7,13 +7,14 @@ metadata it shows is the store's word.
 
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Annotated
 
 from kms_core.caller import CallerKind
 from sseproxy.authorize import may_list
 from sseproxy.cipher.envelope import Envelope
-from sseproxy.objects.protection import answer_for, open_object, read_envelope
-from sseproxy.objects.reader import Layout, begin, plaintext, read_layout, stored_plaintext_size
+from sseproxy.objects.protection import Opened, answer_for, open_object, read_envelope
+from sseproxy.objects.reader import SMALL, Layout, begin, plaintext, read_layout, stored_plaintext_size, whole
 from sseproxy.objects.writer import COMPOSITE, footer_checksum
 from sseproxy.s3.checksums import encode
 from sseproxy.s3.encryption import ReadEncryptionFields, check_read_fields
@@ -98,9 +99,14 @@ async def find(call: Call[ReadObject]) -> ObjectStat:
         raise NoSuchKey(Key=call.target.key) from problem
 
 
+@lru_cache(maxsize=4096)
+def _http_date(at: int) -> str:
+    return formatdate(at, usegmt=True)
+
+
 def _headers(stat: ObjectStat, envelope: Envelope) -> dict[str, str]:
     headers = {
-        "last-modified": formatdate(int(stat.modified), usegmt=True),
+        "last-modified": _http_date(int(stat.modified)),
         "etag": quote(stat.etag),
         "accept-ranges": "bytes",
         **answer_for(envelope),
@@ -167,11 +173,26 @@ async def _read(call: Call[ReadObject], stat: ObjectStat) -> Reply:
     if given.wants_checksums and whole:
         _add_checksum(headers, layout)
     if wanted is None or wanted.length == 0:
-        body = await begin(plaintext(services, stat, opened, layout, 0, size - 1))
-        return Reply(200, headers, body, size)
+        return await _reply(200, headers, call, stat, opened, layout, 0, size - 1)
     headers["content-range"] = wanted.content_range
-    body = await begin(plaintext(services, stat, opened, layout, wanted.first, wanted.last))
-    return Reply(206, headers, body, wanted.length)
+    return await _reply(206, headers, call, stat, opened, layout, wanted.first, wanted.last)
+
+
+async def _reply(
+    status: int,
+    headers: dict[str, str],
+    call: Call[ReadObject],
+    stat: ObjectStat,
+    opened: Opened,
+    layout: Layout,
+    first: int,
+    last: int,
+) -> Reply:
+    """The range, in one piece if it is small, else as a stream whose first segment has verified."""
+    if last - first < SMALL:
+        return Reply(status, headers, await whole(call.services, stat, opened, layout, first, last))
+    blocks = plaintext(call.services, stat, opened, layout, first, last)
+    return Reply(status, headers, await begin(blocks), last - first + 1)
 
 
 async def _head(call: Call[ReadObject]) -> Reply:

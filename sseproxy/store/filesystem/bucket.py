@@ -5,6 +5,7 @@ inode, which can't be re-used while it is open here.
 """
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -26,6 +27,7 @@ class Bucket:
         self.name = name
         self._folders = folders
         self._path = home / index.INDEX_NAME
+        self._path_text = str(self._path)
         self._spare: list[sqlite3.Connection] = []
         self._closed = False
         with folders.held(exclusive=False):
@@ -51,7 +53,7 @@ class Bucket:
     def is_current(self) -> bool:
         """Whether the bucket of this name is still this one: one system call, about 2 us."""
         try:
-            facts = self._path.stat()
+            facts = os.stat(self._path_text)  # noqa: PTH116 - a third cheaper than Path.stat, on every read
         except OSError:
             return False
         return (facts.st_ino, facts.st_dev) == self._identity

@@ -8,11 +8,12 @@ overflow pages (SQLite, "Database File Format", record format).
 Every version is called `null` as yet: the rows have room for more, the statements ask only for the latest.
 """
 
-import json
 import secrets
 import sqlite3
 from pathlib import Path
 from typing import Final
+
+import orjson
 
 from sseproxy.store.contract import StoredHeaders, StoreFailure
 
@@ -107,12 +108,12 @@ def incarnation(db: sqlite3.Connection) -> tuple[str, bool]:
 
 def headers_to_text(headers: StoredHeaders) -> str:
     """The `headers` column: JSON `[envelope, system pairs, user pairs]`."""
-    return json.dumps((headers.envelope, headers.system, headers.user), separators=(",", ":"))
+    return orjson.dumps((headers.envelope, headers.system, headers.user)).decode()
 
 
 def headers_from_text(text: str) -> StoredHeaders:
     """The inverse of `headers_to_text`."""
-    envelope, system, user = json.loads(text)
+    envelope, system, user = orjson.loads(text)
     return StoredHeaders(envelope, tuple(map(_pair, system)), tuple(map(_pair, user)))
 
 
