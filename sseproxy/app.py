@@ -83,6 +83,7 @@ class App:
     store: ObjectStore
     journal: FileJournal
     workers: ThreadPoolExecutor
+    writer: ThreadPoolExecutor
     clock: Clock
 
     def is_ready(self) -> bool:
@@ -97,6 +98,7 @@ class App:
         """Let go of everything, in the order in which it leans on each other."""
         await self.store.close()
         self.workers.shutdown()
+        self.writer.shutdown()
         self.database.close()
         self.journal.close()
 
@@ -112,6 +114,7 @@ def build(settings: Settings) -> App:
     authenticator = Authenticator(root, clock)
     store = FilesystemStore(settings.data / STORE_FOLDER, clock=clock)
     workers = ThreadPoolExecutor(_THREADS, thread_name_prefix="sseproxy")
+    writer = ThreadPoolExecutor(1, thread_name_prefix="sseproxy-database")
     services = Services(
         store=store,
         keys=Keys(kms),
@@ -121,13 +124,14 @@ def build(settings: Settings) -> App:
         clock=clock,
         random=os.urandom,
         workers=workers,
+        writer=writer,
     )
     s3_door = S3Door(
         services, authenticator, journal, base_domains=settings.domains, idle_timeout=settings.idle_timeout
     )
     endpoint = Endpoint(kms, database, authenticator)
-    gate = Gate(s3_door, endpoint, clock, workers, idle_timeout=settings.idle_timeout)
-    return App(gate, kms, root, database, store, journal, workers, clock)
+    gate = Gate(s3_door, endpoint, clock, writer, idle_timeout=settings.idle_timeout)
+    return App(gate, kms, root, database, store, journal, workers, writer, clock)
 
 
 class Server:

@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -69,7 +70,7 @@ class KeyTable(_Table):
 class EncryptionTable(_Table):
     """A bucket's default encryption."""
 
-    algorithm: str
+    algorithm: Literal["AES256", "aws:kms"]
     key: str | None = None
     bucket_key: bool = False
 

@@ -64,7 +64,7 @@ class Keys:
     def __init__(self, kms: Kms) -> None:
         self._kms = kms
         self._service_keys: OrderedDict[tuple[str, str], tuple[float, DataKey]] = OrderedDict()
-        self._opened: OrderedDict[bytes, tuple[float, Secret]] = OrderedDict()
+        self._opened: OrderedDict[tuple[str, str, bytes], tuple[float, Secret]] = OrderedDict()
 
     async def generate(
         self, caller: Caller, facts: RequestFacts, key: str | None, context: Mapping[str, str]
@@ -108,11 +108,12 @@ class Keys:
 
     def open_for_service(self, facts: RequestFacts, blob: bytes, key_arn: str, bucket: str) -> Secret:
         """A data key of SSE-S3, opened. S3Error."""
-        kept = self._opened.get(blob)
+        place = (bucket, key_arn, blob)
+        kept = self._opened.get(place)
         if kept is not None and facts.at < kept[0]:
             return kept[1]
         opened = self.open(_S3, facts, blob, key_arn, {CONTEXT_KEY: bucket_arn(bucket)})
-        _keep(self._opened, blob, (facts.at + _REUSE_SECONDS, opened))
+        _keep(self._opened, place, (facts.at + _REUSE_SECONDS, opened))
         return opened
 
     async def _managed_key(self, account: str, facts: RequestFacts) -> str:

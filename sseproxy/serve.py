@@ -21,7 +21,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from uvicorn.supervisors import Multiprocess
 
 from sseproxy import bootstrap
-from sseproxy.app import App, Server, build, open_root, upgrade_database
+from sseproxy.app import DATABASE_FILE, App, Server, build, open_root, upgrade_database
 from sseproxy.gate.protocol import BoundedProtocol
 from sseproxy.health import admin_app
 from sseproxy.settings import Settings, address, as_environment
@@ -65,8 +65,9 @@ async def _prepare(app: App, settings: Settings) -> bootstrap.Credential | None:
 def prepare(settings: Settings) -> bootstrap.Credential | None:
     """Make the data folder ready, holding it alone; a root credential of it. Whatever is wrong is raised."""
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    open_root(settings, create=True)
-    if not (settings.data / "control.sqlite").exists():
+    fresh = not (settings.data / DATABASE_FILE).exists()
+    open_root(settings, create=fresh)  # a new root key beside old data would open nothing of it
+    if fresh:
         upgrade_database(settings.data)
     return asyncio.run(_prepare(build(settings), settings))
 

@@ -81,6 +81,7 @@ class FileJournal:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._dirty = False
+        self._unsynced: OSError | None = None
         self._day = b""
         self._file = -1
         self._head_file = os.open(folder / "head", os.O_RDWR | os.O_CREAT, 0o600)
@@ -115,25 +116,41 @@ class FileJournal:
         self._file = os.open(self._path(day), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         self._day = day
 
-    def _recover(self) -> None:
-        """After a death between a line and its head: take up whole lines, drop a torn one (its call never returned)."""
-        head = self._get()
-        if head.seq == 0 and not self._path(head.day).exists():
-            return
-        self._open(head.day)
+    def _catch_up(self, head: _Head) -> _Head:
+        """The head that the present file's bytes make of `head`.
+
+        Longer than the head says: a process died between its line and its head; whole lines are taken up, a torn one is
+        dropped (its call never returned). Shorter: lines were removed, or a power failure took them. The journal goes
+        on, since a server that can't write events can't serve, but the numbers don't close the gap: `verify` names it.
+        """
         size = os.fstat(self._file).st_size
         if size < head.length:
-            raise JournalError(f"{self._path(head.day)} is shorter than the journal's head says: lines were removed")
+            return self._mark(_Head(head.seq, size, head.last, head.day))
         rest = os.pread(self._file, size - head.length, head.length)
         whole = rest[: rest.rfind(b"\n") + 1]
         for line in whole.splitlines(keepends=True):
             head = _Head(head.seq + 1, head.length + len(line), hashlib.sha256(line).digest(), head.day)
         if len(whole) < len(rest):
             os.ftruncate(self._file, head.length)
+        return self._mark(head)
+
+    def _mark(self, head: _Head) -> _Head:
         self._put(head)
+        return head
+
+    def _recover(self) -> None:
+        """At the start: catch up with the head's file, and with those of later days."""
+        head = self._get()
+        later = sorted(path.stem.encode() for path in self._folder.glob("*.jsonl") if path.stem.encode() > head.day)
+        for day in (head.day, *later):
+            if self._path(day).exists():
+                self._open(day)
+                head = self._catch_up(head if day == head.day else _Head(head.seq, 0, head.last, day))
 
     def append(self, *events: AuditEvent) -> None:
         """Write events. JournalError if that fails for whatever reason."""
+        if self._unsynced is not None:
+            raise JournalError("the audit journal cannot be brought to the disk") from self._unsynced
         bodies = [_json(as_cloudtrail(event)) for event in events]
         day = _day(int(events[0].facts.at) // 86_400)
         try:
@@ -152,10 +169,7 @@ class FileJournal:
         if head.day != self._day:
             self._open(head.day)
         if os.fstat(self._file).st_size != head.length:
-            if head.length == 0:
-                raise JournalError(f"{self._path(head.day)} is not empty, as the journal's head says")
-            self._recover()  # another process died between its line and its head
-            head = self._get()
+            head = self._catch_up(head)
         lines, seq, last = [], head.seq, head.last
         for body in bodies:
             seq += 1
@@ -180,6 +194,8 @@ class FileJournal:
             copy = os.dup(self._file)
         try:
             os.fdatasync(copy)
+        except OSError as problem:
+            self._unsynced = problem  # what was handed over may be lost: from now on every call fails
         finally:
             os.close(copy)
 
@@ -227,10 +243,16 @@ def read_events(folder: Path) -> Iterator[dict[str, object]]:
 
 
 def verify(folder: Path) -> int:
-    """Walk the whole chain; answers how many records it has. JournalError names the first line that does not fit."""
+    """Walk the whole chain; answers how many records it has. JournalError names the first line that does not fit.
+
+    Safe beside a server at work: the head is read first, so the walk must reach at least as far as it says.
+    """
+    head_seq, head_last = _read_head(folder)
     seq, last = 0, _FIRST
     for path, number, line in read_lines(folder):
         where = f"{path.name} line {number}"
+        if seq >= head_seq and not line.endswith(b"\n"):
+            break  # being written at this moment
         try:
             record = orjson.loads(line)
             found, prev = record["seq"], record["prev"]
@@ -241,16 +263,18 @@ def verify(folder: Path) -> int:
         if prev != last.hex():
             raise JournalError(f"{where} does not follow from the record before it: one of the two was edited")
         seq, last = found, hashlib.sha256(line).digest()
-    return _check_end(folder, seq, last)
-
-
-def _check_end(folder: Path, seq: int, last: bytes) -> int:
-    try:
-        magic, head_seq, _, head_last, _ = _HEAD.unpack((folder / "head").read_bytes()[: _HEAD.size])
-    except (OSError, struct.error) as problem:
-        raise JournalError("the journal's head is missing") from problem
-    if magic != _MAGIC or head_seq > seq:
+        if seq == head_seq and last != head_last:
+            raise JournalError(f"record {seq} ({where}) was edited")
+    if seq < head_seq:
         raise JournalError(f"the journal ends at record {seq}, but record {head_seq} was written: the end was cut off")
-    if head_seq == seq and head_last != last:
-        raise JournalError(f"record {seq}, the last one, was edited")
     return seq
+
+
+def _read_head(folder: Path) -> tuple[int, bytes]:
+    try:
+        magic, seq, _, last, _ = _HEAD.unpack((folder / "head").read_bytes()[: _HEAD.size])
+    except (OSError, struct.error) as problem:
+        raise JournalError(f"there is no journal in {folder}, or its head is missing") from problem
+    if magic != _MAGIC:
+        raise JournalError(f"{folder / 'head'} is no journal's head")
+    return seq, last

@@ -15,9 +15,9 @@ from sseproxy.cipher.errors import CipherError
 from sseproxy.gate import metrics
 from sseproxy.gate.body import ClientGone
 from sseproxy.gate.dispatch import Service, service_of
-from sseproxy.gate.reply import Send, as_reply, new_request_id, send_reply
+from sseproxy.gate.reply import ClientLeft, Receive, Send, as_reply, new_request_id, send_reply
 from sseproxy.gate.request import Scope, read_head
-from sseproxy.gate.s3_door import Admission, Receive, S3Door
+from sseproxy.gate.s3_door import Admission, S3Door
 from sseproxy.s3 import errors as s3
 from sseproxy.store.contract import StoreError
 
@@ -35,13 +35,13 @@ class Gate:
     """S3, KMS and STS on one port."""
 
     def __init__(
-        self, s3_door: S3Door, endpoint: Endpoint, clock: Clock, workers: Executor, *, idle_timeout: float
+        self, s3_door: S3Door, endpoint: Endpoint, clock: Clock, writer: Executor, *, idle_timeout: float
     ) -> None:
         self._idle_timeout = idle_timeout
         self._s3_door = s3_door
         self._endpoint = endpoint
         self._clock = clock
-        self._workers = workers
+        self._writer = writer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -71,8 +71,9 @@ class Gate:
             resource = head.raw_path.decode("latin-1")
             reply = as_reply(problem, resource, admission.request_id, head=is_head)
         try:
-            await send_reply(reply, admission.request_id, send, head=is_head, idle_timeout=self._idle_timeout)
-        except TimeoutError:
+            idle = self._idle_timeout
+            await send_reply(reply, admission.request_id, receive, send, head=is_head, idle_timeout=idle)
+        except (TimeoutError, ClientLeft):
             return _name(admission), 499
         except (CipherError, StoreError, s3.S3Error) as problem:
             self._broken(admission, problem)
@@ -118,13 +119,13 @@ class Gate:
             return None
 
     async def _answer(self, head: HttpHead, body: bytes) -> Answer:
-        """What only computes is answered at once; what writes to the database goes to a worker thread."""
+        """What only computes is answered at once; what writes to the database goes to its thread."""
         request_id = _api_request_id()
         try:
             if not self._endpoint.blocks(head):
                 return self._endpoint.handle(head, body, request_id)
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._workers, self._endpoint.handle, head, body, request_id)
+            return await loop.run_in_executor(self._writer, self._endpoint.handle, head, body, request_id)
         except Exception:
             log.exception("a call of the key service failed", request_id=request_id)
             return _FAILED

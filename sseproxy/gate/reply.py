@@ -10,8 +10,10 @@ from sseproxy.s3 import xml
 from sseproxy.s3.errors import NotModified, S3Error
 from sseproxy.s3.operation import Reply
 
+Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 _LETTERS = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ" * 8  # every byte's letter
+_NO_CONTROLS = bytes(byte if 32 <= byte != 127 else 32 for byte in range(256))
 _NO_BODY = frozenset({204, 304})
 
 
@@ -26,9 +28,9 @@ def host_id(request_id: str) -> str:
 
 
 def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """Header values may hold whatever a client once stored; line breaks never leave."""
+    """Header values may hold whatever a client once sent; control characters never leave."""
     return [
-        (name.encode("latin-1"), value.replace("\r", " ").replace("\n", " ").encode("latin-1", "replace"))
+        (name.encode("latin-1"), value.encode("latin-1", "replace").translate(_NO_CONTROLS))
         for name, value in headers.items()
     ]
 
@@ -41,9 +43,15 @@ def as_reply(problem: S3Error, resource: str, request_id: str, *, head: bool) ->
     return Reply(problem.status, {"content-type": "application/xml"}, body)
 
 
-async def send_reply(reply: Reply, request_id: str, send: Send, *, head: bool, idle_timeout: float) -> None:
+class ClientLeft(Exception):
+    """The client hung up before it had everything."""
+
+
+async def send_reply(
+    reply: Reply, request_id: str, receive: Receive, send: Send, *, head: bool, idle_timeout: float
+) -> None:
     """Send a whole reply. What the body's stream raises goes through, after the head has left; TimeoutError if the
-    client takes nothing for `idle_timeout` seconds."""
+    client takes nothing for `idle_timeout` seconds, ClientLeft if it has gone."""
     headers = _encoded(reply.headers)
     headers += [(b"x-amz-request-id", request_id.encode()), (b"x-amz-id-2", host_id(request_id).encode())]
     body = reply.body
@@ -54,7 +62,19 @@ async def send_reply(reply: Reply, request_id: str, send: Send, *, head: bool, i
     if head or isinstance(body, bytes):
         await send({"type": "http.response.body", "body": b"" if head else body})
         return
-    async for block in body:
-        async with asyncio.timeout(idle_timeout):
-            await send({"type": "http.response.body", "body": block, "more_body": True})
+    gone = asyncio.ensure_future(_hung_up(receive))
+    try:
+        async for block in body:
+            if gone.done():
+                raise ClientLeft
+            async with asyncio.timeout(idle_timeout):
+                await send({"type": "http.response.body", "body": block, "more_body": True})
+    finally:
+        gone.cancel()
     await send({"type": "http.response.body", "body": b""})
+
+
+async def _hung_up(receive: Receive) -> None:
+    """Returns when the client has; what is left of its request's body is dropped."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -7,6 +7,7 @@ Past this file nobody reads a header. Names repeated in one request count as one
 
 from collections.abc import Mapping, MutableMapping
 from typing import Any
+from urllib.parse import unquote
 
 from kms_core.identity.canonical import query_pairs
 from kms_core.identity.http import HttpHead
@@ -75,14 +76,16 @@ def read_request(head: HttpHead) -> Request:
     return Request(query, headers, tuple(metadata))
 
 
-def read_conditions(request: Request, signed: Signed | None, at: float) -> Mapping[str, str | tuple[str, ...]]:
+def read_conditions(
+    request: Request, signed: Signed | None, at: float, *, listing: bool
+) -> Mapping[str, str | tuple[str, ...]]:
     """S3's condition keys as this request carries them (Service Authorization Reference, "Amazon S3")."""
     found: dict[str, str | tuple[str, ...]] = {}
     for header, key in _CONDITION_HEADERS.items():
         value = request.headers.get(header)
         if value is not None:
-            found[key] = value.lstrip("/") if header == "x-amz-copy-source" else value
-    for name, key in _CONDITION_QUERIES.items():
+            found[key] = unquote(value).lstrip("/") if header == "x-amz-copy-source" else value
+    for name, key in _CONDITION_QUERIES.items() if listing else ():
         value = request.query.get(name)
         if value is not None:
             found[key] = value

@@ -5,7 +5,6 @@ S3Error here, and only here. An operation is reached through `admit` alone, so i
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +22,7 @@ from sseproxy.control.buckets import BUCKETS, Bucket, BucketGone
 from sseproxy.gate.auth_errors import as_s3_error
 from sseproxy.gate.body import Body, ClientGone, read_claims
 from sseproxy.gate.call_audit import CallAudit
+from sseproxy.gate.reply import Receive
 from sseproxy.gate.request import read_conditions, read_request
 from sseproxy.objects.protection import unreadable
 from sseproxy.s3 import errors as s3
@@ -34,7 +34,6 @@ from sseproxy.s3.operations.store_errors import as_s3_error as store_error
 from sseproxy.s3.services import Services
 from sseproxy.store.contract import StoreError
 
-Receive = Callable[[], Awaitable[Any]]
 log = structlog.get_logger(__name__)
 DEFAULT_REGION = "us-east-1"
 _MAX_DOCUMENT = 2 * 1024 * 1024
@@ -172,13 +171,16 @@ class S3Door:
         admission.audit = CallAudit(
             self._journal, operation, who.caller, facts, target, admission.bucket, admission.request.query
         )
-        conditions = read_conditions(admission.request, who.signed, facts.at)
+        conditions = read_conditions(admission.request, who.signed, facts.at, listing=operation.scope is Scope.BUCKET)
         if operation.action is not None and not self._may_always(operation, who.caller, admission.bucket):
             resource = target.arn if operation.scope is not Scope.SERVICE else "*"
-            decision = decide(who.caller, facts, snapshot, admission.bucket, operation.action, resource, conditions)
+            action = operation.action
+            if operation.version_action is not None and "versionId" in admission.request.query:
+                action = operation.version_action
+            decision = decide(who.caller, facts, snapshot, admission.bucket, action, resource, conditions)
             admission.audit.note(decision=decision.why)
             if not decision.allowed:
-                raise denial(who.caller, admission.bucket, operation.action, resource, decision)
+                raise denial(who.caller, admission.bucket, action, resource, decision)
         return Call(
             operation=operation,
             target=target,

@@ -12,11 +12,11 @@ from kms_core.caller import Caller, CallerKind, RequestFacts
 from kms_core.crypto.secret import Secret
 from sseproxy.cipher.derive import ObjectKey
 from sseproxy.cipher.envelope import Envelope, Kind, open_envelope, seal_envelope, verify_mac
-from sseproxy.cipher.errors import CipherError
+from sseproxy.cipher.errors import BadEnvelope, CipherError
 from sseproxy.control.buckets import AES256, AWS_KMS
 from sseproxy.keys import CONTEXT_KEY, DataKey
 from sseproxy.s3.encryption import WantedEncryption, answer, context_pairs, unsigned
-from sseproxy.s3.errors import InvalidArgument, KmsRefused
+from sseproxy.s3.errors import InvalidArgument, KmsRefused, MetadataTooLarge
 from sseproxy.s3.metadata import Pairs
 from sseproxy.s3.names import Target
 from sseproxy.s3.services import Services
@@ -80,7 +80,10 @@ async def protect(
         data_key = await services.keys.generate_for_service(facts, target.bucket)
         kind = Kind.SSE_S3
     oek = ObjectKey(services.random(OEK_BYTES))
-    envelope = _seal(services, target, wanted, kind, data_key, oek, system, user, size=size, multipart=multipart)
+    try:
+        envelope = _seal(services, target, wanted, kind, data_key, oek, system, user, size=size, multipart=multipart)
+    except BadEnvelope as problem:  # a header or context longer than the format can hold
+        raise MetadataTooLarge from problem
     shown = answer(wanted.algorithm, data_key.key_arn, wanted.bucket_key, wanted.context)
     return Protected(StoredHeaders(envelope.encode(), system, user), oek, shown)
 

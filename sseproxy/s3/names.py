@@ -73,4 +73,6 @@ def read_target(raw_path: bytes, host: str, base_domains: Sequence[str]) -> Targ
         if name.endswith("." + domain):
             return Target(name[: -len(domain) - 1], check_key(decode(raw_path[1:])))
     bucket, _, key = raw_path[1:].partition(b"/")
+    if not bucket and key:
+        raise InvalidURI
     return Target(decode(bucket), check_key(decode(key)))

@@ -149,9 +149,9 @@ Handle = Callable[[Call[Any]], Awaitable[Reply]]
 @dataclass(frozen=True, slots=True)
 class Operation:
     """A row of the table. `query` are the parameters that select it, with the value they must have (None: any);
-    `header` is one that must be there. `action` is the permission; None where the handler decides per item.
-    `owner_only`: for identities of the bucket's own account alone, and never denied to its root user, who can undo any
-    lockout."""
+    `header` is one that must be there. `action` is the permission (`version_action`, where a version is named); None
+    where the handler decides per item. `owner_only`: for identities of the bucket's own account alone, and never denied
+    to its root user, who can undo any lockout."""
 
     name: str
     method: str
@@ -165,6 +165,7 @@ class Operation:
     read_only: bool = True
     bucket_must_exist: bool = True
     owner_only: bool = False
+    version_action: str | None = None
 
     @property
     def data_event(self) -> bool:

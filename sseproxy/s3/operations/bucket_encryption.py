@@ -3,7 +3,6 @@
 The key is not checked here, and is given back as it came, as on AWS.
 """
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from sseproxy.control import buckets
@@ -57,12 +56,7 @@ def _check_blocked(nodes: list["Element"]) -> None:
 
 async def _store(call: Call[NoInput], encryption: BucketEncryption | None) -> None:
     await call.audit.before_effect()
-
-    def write() -> None:
-        with call.services.database.begin() as transaction:
-            buckets.set_encryption(transaction, call.bucket, encryption)
-
-    await asyncio.get_running_loop().run_in_executor(call.services.workers, write)
+    await call.services.write(lambda transaction: buckets.set_encryption(transaction, call.bucket, encryption))
 
 
 async def _put(call: Call[NoInput]) -> Reply:

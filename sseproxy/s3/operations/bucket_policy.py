@@ -1,7 +1,5 @@
 """Bucket policies: put, got, deleted. What is put has been understood whole; what is not understood is refused."""
 
-import asyncio
-
 from kms_core.identity.principals import exists
 from kms_core.policy.document import Grammar, MalformedPolicy, parse_policy
 from sseproxy.control import buckets
@@ -25,12 +23,7 @@ def _check(call: Call[NoInput], text: str) -> None:
 
 async def _store(call: Call[NoInput], policy: str | None) -> None:
     await call.audit.before_effect()
-
-    def write() -> None:
-        with call.services.database.begin() as transaction:
-            buckets.set_policy(transaction, call.bucket, policy)
-
-    await asyncio.get_running_loop().run_in_executor(call.services.workers, write)
+    await call.services.write(lambda transaction: buckets.set_policy(transaction, call.bucket, policy))
 
 
 async def _put(call: Call[NoInput]) -> Reply:

@@ -1,11 +1,11 @@
 """Buckets: made, looked at, listed, located, deleted. The owner's account and the region are ours to keep."""
 
-import asyncio
 import contextlib
 from dataclasses import dataclass
 from typing import Annotated
 
 from kms_core.caller import CallerKind
+from kms_core.keystore.contract import Transaction
 from sseproxy.control import buckets
 from sseproxy.control.buckets import BUCKETS, Bucket
 from sseproxy.s3 import errors as s3
@@ -81,6 +81,8 @@ async def _create(call: Call[CreateBucket]) -> Reply:
         if existing.account != call.caller.account:
             raise s3.BucketAlreadyExists(BucketName=name)
         if region == existing.region == DEFAULT_REGION:
+            with contextlib.suppress(store.BucketExists):  # a delete that died half-way left the row alone
+                await call.services.store.create_bucket(name)
             return Reply(200, headers)  # us-east-1 alone answers so (API Reference, CreateBucket)
         raise s3.BucketAlreadyOwnedByYou(BucketName=name)
     await call.audit.before_effect()
@@ -93,16 +95,14 @@ async def make(call: Call[CreateBucket], bucket: Bucket) -> None:
     with contextlib.suppress(store.BucketExists):
         await call.services.store.create_bucket(bucket.name)
 
-    def write() -> None:
-        database = call.services.database
-        with database.begin() as transaction:
-            winner = database.snapshot().get(BUCKETS, bucket.name)
-            if winner is None:
-                buckets.create(transaction, bucket)
-            elif winner.account != bucket.account:
-                raise s3.BucketAlreadyExists(BucketName=bucket.name)
+    def write(transaction: Transaction) -> None:
+        winner = call.services.database.snapshot().get(BUCKETS, bucket.name)
+        if winner is None:
+            buckets.create(transaction, bucket)
+        elif winner.account != bucket.account:
+            raise s3.BucketAlreadyExists(BucketName=bucket.name)
 
-    await asyncio.get_running_loop().run_in_executor(call.services.workers, write)
+    await call.services.write(write)
 
 
 async def _delete(call: Call[NoInput]) -> Reply:
@@ -110,12 +110,7 @@ async def _delete(call: Call[NoInput]) -> Reply:
     await call.audit.before_effect()
     with contextlib.suppress(store.NoSuchBucket):  # an earlier delete may have died half-way
         await call.services.store.delete_bucket(name)
-
-    def write() -> None:
-        with call.services.database.begin() as transaction:
-            buckets.remove(transaction, call.bucket)
-
-    await asyncio.get_running_loop().run_in_executor(call.services.workers, write)
+    await call.services.write(lambda transaction: buckets.remove(transaction, call.bucket))
     return Reply(204)
 
 

@@ -189,12 +189,7 @@ async def _complete(call: Call[CompleteMultipartUpload]) -> Reply:
             "checksum": _checksum_text(checksum, len(parts)),
             "type": checksum.type,
         }
-
-    def finish() -> list[str]:
-        with services.database.begin() as transaction:
-            return uploads.finish(transaction, upload.id, call.facts.at, result)
-
-    held = await asyncio.get_running_loop().run_in_executor(services.workers, finish)
+    held = await services.write(lambda transaction: uploads.finish(transaction, upload.id, call.facts.at, result))
     unused = set(held) - {part.place for part in parts}
     await services.store.discard_parts(call.target.bucket, sorted(unused))
     return _completed(call, upload, result)

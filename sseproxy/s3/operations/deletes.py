@@ -62,7 +62,7 @@ def _read(body: bytes) -> tuple[list[_Item], bool]:
 def _refusal(call: Call[NoInput], item: _Item) -> tuple[str, str] | None:
     """Code and message for an object that is not to be deleted."""
     target = Target(call.target.bucket, item.key)
-    action = "s3:DeleteObject"
+    action = "s3:DeleteObject" if item.version is None else "s3:DeleteObjectVersion"
     decision = decide(call.caller, call.facts, call.snapshot, call.bucket, action, target.arn, call.conditions)
     if not decision.allowed:
         return "AccessDenied", "Access Denied"
@@ -106,7 +106,16 @@ async def _delete_many(call: Call[NoInput]) -> Reply:
 
 
 OPERATIONS = (
-    Operation("DeleteObject", "DELETE", Scope.OBJECT, "s3:DeleteObject", DeleteObject, _delete, read_only=False),
+    Operation(
+        "DeleteObject",
+        "DELETE",
+        Scope.OBJECT,
+        "s3:DeleteObject",
+        DeleteObject,
+        _delete,
+        read_only=False,
+        version_action="s3:DeleteObjectVersion",
+    ),
     Operation(
         "DeleteObjects",
         "POST",

@@ -218,7 +218,8 @@ async def _head(call: Call[ReadObject]) -> Reply:
     return Reply(206, headers, b"", wanted.length)
 
 
+_VERSION = "s3:GetObjectVersion"
 OPERATIONS = (
-    Operation("GetObject", "GET", Scope.OBJECT, "s3:GetObject", ReadObject, _get),
-    Operation("HeadObject", "HEAD", Scope.OBJECT, "s3:GetObject", ReadObject, _head),
+    Operation("GetObject", "GET", Scope.OBJECT, "s3:GetObject", ReadObject, _get, version_action=_VERSION),
+    Operation("HeadObject", "HEAD", Scope.OBJECT, "s3:GetObject", ReadObject, _head, version_action=_VERSION),
 )

@@ -4,7 +4,6 @@ Each part is sealed on its own, under a key made of the upload's object key, the
 Every attempt asks the key service for kms:Decrypt as this caller, as AWS does.
 """
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -105,12 +104,7 @@ async def _stage(
         await stage.abort()
         raise
     part = Part(which, stored.place, stored.etag, salt, size, sums, stored.modified)
-
-    def write() -> str | None:
-        with services.database.begin() as transaction:
-            return services.parts.put(transaction, upload.id, part)
-
-    obsolete = await asyncio.get_running_loop().run_in_executor(services.workers, write)
+    obsolete = await services.write(lambda transaction: services.parts.put(transaction, upload.id, part))
     if obsolete is not None:
         await services.store.discard_parts(upload.bucket, [obsolete])
     if obsolete == part.place:

@@ -1,6 +1,5 @@
 """ListMultipartUploads: the uploads of a bucket that are in progress."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -70,12 +69,8 @@ def _common_prefix(key: str, prefix: str, delimiter: str) -> str | None:
 async def _list(call: Call[ListMultipartUploads]) -> Reply:
     given, count = call.input, limit(call.input.max_uploads)
     encoding = check_encoding(given.encoding)
-
-    def read() -> list[Upload]:
-        with call.services.database.read() as connection:
-            return uploads.in_progress(connection, call.target.bucket, given.prefix)
-
-    found = await asyncio.get_running_loop().run_in_executor(call.services.workers, read)
+    bucket, prefix = call.target.bucket, given.prefix
+    found = await call.services.read(lambda connection: uploads.in_progress(connection, bucket, prefix))
     page = _page(given, found, count)
     parts = [
         xml.element("Bucket", call.target.bucket),

@@ -4,7 +4,6 @@ What an upload is lives in the control database until it ends; what its object w
 beginning. Create makes the data key; every later call asks the key service for kms:Decrypt, as on AWS.
 """
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -82,12 +81,7 @@ def kind_of(upload: Upload) -> tuple[Algorithm, str]:
 
 async def find_upload(call: Call[object], upload_id: str, *, ended: bool = False) -> Upload:
     """The upload that is meant: of this bucket and this key. NoSuchUpload."""
-
-    def read() -> Upload | None:
-        with call.services.database.read() as connection:
-            return uploads.get(connection, upload_id)
-
-    found = await asyncio.get_running_loop().run_in_executor(call.services.workers, read)
+    found = await call.services.read(lambda connection: uploads.get(connection, upload_id))
     if found is None or (found.bucket, found.key) != (call.target.bucket, call.target.key):
         raise s3.NoSuchUpload(UploadId=upload_id)
     if found.ended is not None and not ended:
@@ -97,12 +91,7 @@ async def find_upload(call: Call[object], upload_id: str, *, ended: bool = False
 
 async def all_parts(call: Call[object], upload_id: str, after: int = 0, count: int = MAX_PARTS) -> list[Part]:
     """The parts of an upload."""
-
-    def read() -> list[Part]:
-        with call.services.database.read() as connection:
-            return call.services.parts.of(connection, upload_id, after, count)
-
-    return await asyncio.get_running_loop().run_in_executor(call.services.workers, read)
+    return await call.services.read(lambda connection: call.services.parts.of(connection, upload_id, after, count))
 
 
 async def _create(call: Call[CreateMultipartUpload]) -> Reply:
@@ -117,12 +106,7 @@ async def _create(call: Call[CreateMultipartUpload]) -> Reply:
     await call.audit.before_effect()
     upload_id = await services.store.create_upload(call.target.bucket, call.target.key, kept.headers)
     upload = Upload(upload_id, call.target.bucket, call.target.key, call.caller.arn, call.facts.at, kept.headers, kind)
-
-    def write() -> None:
-        with services.database.begin() as transaction:
-            uploads.create(transaction, upload)
-
-    await asyncio.get_running_loop().run_in_executor(services.workers, write)
+    await services.write(lambda transaction: uploads.create(transaction, upload))
     headers = {**XML, **kept.answer}
     if kind is not None:
         headers["x-amz-checksum-algorithm"], _, headers["x-amz-checksum-type"] = kind.partition("/")
@@ -138,12 +122,7 @@ async def _abort(call: Call[OneUpload]) -> Reply:
     services = call.services
     upload = await find_upload(call, call.input.upload_id)
     await call.audit.before_effect()
-
-    def finish() -> list[str]:
-        with services.database.begin() as transaction:
-            return uploads.finish(transaction, upload.id, call.facts.at, None)
-
-    held = await asyncio.get_running_loop().run_in_executor(services.workers, finish)
+    held = await services.write(lambda transaction: uploads.finish(transaction, upload.id, call.facts.at, None))
     await services.store.discard_parts(call.target.bucket, held)
     return Reply(204)
 
