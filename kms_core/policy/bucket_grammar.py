@@ -45,7 +45,7 @@ _OF_BUCKETS = _actions(_BUCKET_ACTIONS)
 
 def is_s3_action(pattern: str) -> bool:
     """Whether an action pattern is about S3 alone."""
-    return pattern.lower().startswith("s3:")
+    return pattern == "*" or pattern.lower().startswith("s3:")
 
 
 def is_of_bucket(resource: str, bucket: str) -> bool:

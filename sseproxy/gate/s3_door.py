@@ -172,15 +172,17 @@ class S3Door:
             self._journal, operation, who.caller, facts, target, admission.bucket, admission.request.query
         )
         conditions = read_conditions(admission.request, who.signed, facts.at, listing=operation.scope is Scope.BUCKET)
-        if operation.action is not None and not self._may_always(operation, who.caller, admission.bucket):
+        if operation.action is not None:
             resource = target.arn if operation.scope is not Scope.SERVICE else "*"
             action = operation.action
             if operation.version_action is not None and "versionId" in admission.request.query:
                 action = operation.version_action
             decision = decide(who.caller, facts, snapshot, admission.bucket, action, resource, conditions)
             admission.audit.note(decision=decision.why)
-            if not decision.allowed:
+            if not decision.allowed and not self._is_owning_root(operation, who.caller, admission.bucket):
                 raise denial(who.caller, admission.bucket, action, resource, decision)
+            if operation.owner_only and admission.bucket is not None and who.caller.account != admission.bucket.account:
+                raise s3.MethodNotAllowed(Method=operation.method, ResourceType="BUCKETPOLICY")
         return Call(
             operation=operation,
             target=target,
@@ -195,14 +197,10 @@ class S3Door:
         )
 
     @staticmethod
-    def _may_always(operation: Operation, caller: Caller, bucket: Bucket | None) -> bool:
-        """A row for owners only: whether the caller is the one whom no policy can keep out. MethodNotAllowed for other
-        accounts, whatever the policies say (API Reference, PutBucketPolicy)."""
-        if not operation.owner_only or bucket is None:
-            return False
-        if caller.account != bucket.account and caller.kind is not CallerKind.ANONYMOUS:
-            raise s3.MethodNotAllowed(Method=operation.method, ResourceType="BUCKETPOLICY")
-        return caller.kind is CallerKind.ROOT
+    def _is_owning_root(operation: Operation, caller: Caller, bucket: Bucket | None) -> bool:
+        """Whom no bucket policy can keep from the bucket policy (API Reference, PutBucketPolicy)."""
+        own = bucket is not None and caller.account == bucket.account
+        return operation.owner_only and own and caller.kind is CallerKind.ROOT
 
     def _body(self, admission: Admission, receive: Receive) -> Body | None:
         operation = admission.operation

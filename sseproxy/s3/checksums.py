@@ -102,6 +102,11 @@ def new_digest(algorithm: Algorithm) -> Digest:
     return _NEW[algorithm]()
 
 
+def digest_size(algorithm: Algorithm) -> int:
+    """Bytes of a digest."""
+    return _SIZES[algorithm]
+
+
 def by_header(name: str) -> Algorithm | None:
     """The algorithm whose (lower-case) header or trailer this is."""
     return _BY_HEADER.get(name)

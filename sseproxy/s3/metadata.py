@@ -35,8 +35,9 @@ class SystemHeaders:
         """The headers that are set, by their stored names. `aws-chunked` is transport, and is not kept."""
         encoding = None
         if self.content_encoding is not None:
-            words = [word.strip() for word in self.content_encoding.split(",")]
-            encoding = ",".join(word for word in words if word and word.lower() != "aws-chunked") or None
+            words = self.content_encoding.split(",")
+            kept = [word for word in words if word.strip().lower() not in ("", "aws-chunked")]
+            encoding = ",".join(kept).strip() or None
         given = (
             ("content-type", self.content_type or DEFAULT_TYPE),
             ("content-encoding", encoding),

@@ -56,6 +56,10 @@ class OutOfSpace(StoreError):
     """No room for the body; nothing was committed."""
 
 
+class Busy(StoreError):
+    """The store asks to be left alone for a moment; the same call may succeed later."""
+
+
 class StoreFailure(StoreError):
     """The store is broken or unreachable."""
 
@@ -63,7 +67,8 @@ class StoreFailure(StoreError):
 @dataclass(frozen=True, slots=True)
 class StoredHeaders:
     """What lies with an object: the envelope (base64url text), S3's system headers (`content-type`, `cache-control`
-    ...) and user metadata (names without `x-amz-meta-`). Names are lower-case; values are canonical ASCII, trimmed."""
+    ...) and user metadata (names without `x-amz-meta-`). Names are lower-case; values are canonical ASCII, trimmed.
+    There is always a `content-type`: an S3 server makes one up where none was sent."""
 
     envelope: str
     system: tuple[tuple[str, str], ...]
@@ -148,10 +153,10 @@ class Stage(Protocol):
 class ObjectStage(Stage, Protocol):
     """The body of an object."""
 
-    async def commit(self, etag: str | None, expect: Expectation | None) -> Committed:
+    async def commit(self, etag: str | None) -> Committed:
         """Make the body the current object, durably. `etag` is the one to keep, where the store keeps ours.
 
-        Checks that as many bytes came as were announced. PreconditionFailed, NoSuchKey (for `expect.etag`),
+        Checks that as many bytes came as were announced. PreconditionFailed, NoSuchKey (for an expected ETag),
         NoSuchBucket, OutOfSpace, StoreFailure: then nothing has changed.
         """
         ...
@@ -190,8 +195,11 @@ class ObjectStore(Protocol):
         """
         ...
 
-    async def stage(self, bucket: str, key: str, headers: StoredHeaders, size: int) -> ObjectStage:
-        """Begin a body of `size` stored bytes. NoSuchBucket."""
+    async def stage(
+        self, bucket: str, key: str, headers: StoredHeaders, size: int, expect: Expectation | None = None
+    ) -> ObjectStage:
+        """Begin a body of `size` stored bytes. `expect` holds at the commit; it is given here because an S3 server is
+        told of it before the body. NoSuchBucket; Unsupported for a name or an expectation the store cannot keep."""
         ...
 
     async def delete(self, bucket: str, keys: Sequence[str]) -> None:
@@ -230,9 +238,17 @@ class ObjectStore(Protocol):
         tail: bytes,
         etag: str | None,
         expect: Expectation | None,
+        *,
+        highest: int | None = None,
     ) -> Committed:
         """Make `parts` (place, stored size) followed by `tail` the current object. Repeating it gives the same answer
-        as long as the object it made stands. NoSuchUpload if part bytes are gone; else as `ObjectStage.commit`."""
+        as long as the object it made stands. NoSuchUpload if part bytes are gone; else as `ObjectStage.commit`.
+        `highest` is the highest part number that the upload has (left out: those of `parts` are all): above it a store
+        that must give the tail a number of its own overwrites nobody's part."""
+        ...
+
+    async def abort_upload(self, bucket: str, key: str, upload: str) -> None:
+        """Forget an upload that will not be completed; its parts are discarded apart. An unknown one is forgotten."""
         ...
 
     async def discard_parts(self, bucket: str, places: Sequence[str]) -> None:

@@ -177,7 +177,15 @@ async def _complete(call: Call[CompleteMultipartUpload]) -> Reply:
     places = [(part.place, sealed_size(part.size)) for part in parts]
     try:
         done = await services.store.complete_upload(
-            call.target.bucket, call.target.key, upload.id, upload.headers, places, ending, etag, expect
+            call.target.bucket,
+            call.target.key,
+            upload.id,
+            upload.headers,
+            places,
+            ending,
+            etag,
+            expect,
+            highest=present[-1].number,
         )
     except store.StoreError as problem:
         condition = "If-None-Match" if expect is not None and expect.absent else "If-Match"

@@ -25,6 +25,7 @@ from sseproxy.s3.errors import (
     InvalidRequest,
     NoSuchKey,
     NoSuchVersion,
+    NotModified,
 )
 from sseproxy.s3.etags import quote
 from sseproxy.s3.fields import Header, Query, number
@@ -89,7 +90,7 @@ def check_version(version: str | None) -> None:
         raise NoSuchVersion(VersionId=version or "")
 
 
-async def find(call: Call[ReadObject]) -> ObjectStat:
+async def find(call: Call[object]) -> ObjectStat:
     """The object, or the error that this caller may learn of."""
     try:
         return await call.services.store.stat(call.target.bucket, call.target.key)
@@ -115,6 +116,19 @@ def _headers(stat: ObjectStat, envelope: Envelope) -> dict[str, str]:
     for name, value in stat.headers.user:
         headers[PREFIX + name] = value
     return headers
+
+
+_VALIDATORS = frozenset({"etag", "last-modified", "cache-control", "expires"})
+
+
+def _unchanged(given: ReadObject, stat: ObjectStat, envelope: Envelope) -> Reply | None:
+    """304 with what a cache brings its copy up to date by (RFC 9110 section 15.4.5), or None. PreconditionFailed."""
+    try:
+        check_read(given.conditions, stat.etag, stat.modified)
+    except NotModified:
+        headers = _headers(stat, envelope)
+        return Reply(304, {name: value for name, value in headers.items() if name in _VALIDATORS})
+    return None
 
 
 def _add_checksum(headers: dict[str, str], layout: Layout) -> None:
@@ -160,7 +174,8 @@ async def _get(call: Call[ReadObject]) -> Reply:
 async def _read(call: Call[ReadObject], stat: ObjectStat) -> Reply:
     given, services = call.input, call.services
     opened = open_object(services, call.caller, call.facts, call.target, stat.headers)
-    check_read(given.conditions, stat.etag, stat.modified)
+    if (unchanged := _unchanged(given, stat, opened.envelope)) is not None:
+        return unchanged
     size = stored_plaintext_size(stat)
     wanted = read_range(given.range, size)
     whole = wanted is None and given.part_number is None
@@ -199,10 +214,12 @@ async def _head(call: Call[ReadObject]) -> Reply:
     _check(call)
     given = call.input
     stat = await find(call)
-    check_read(given.conditions, stat.etag, stat.modified)
+    envelope = read_envelope(stat.headers)
+    if (unchanged := _unchanged(given, stat, envelope)) is not None:
+        return unchanged
     size = stored_plaintext_size(stat)
     wanted = read_range(given.range, size)
-    headers = _headers(stat, read_envelope(stat.headers)) | given.overrides.pairs()
+    headers = _headers(stat, envelope) | given.overrides.pairs()
     if given.wants_checksums or given.part_number is not None:
         opened = open_object(call.services, call.caller, call.facts, call.target, stat.headers)
         layout = await read_layout(call.services, stat, opened, footer=True)

@@ -50,7 +50,11 @@ class WriteConditions:
             if self.if_none_match != "*" or self.if_match is not None:
                 raise s3.NotImplementedYet(Header="If-None-Match")
             return Expectation(absent=True)
-        return None if self.if_match is None else Expectation(etag=bare(self.if_match))
+        if self.if_match is None:
+            return None
+        if bare(self.if_match) == "*":
+            raise s3.NotImplementedYet(Header="If-Match")
+        return Expectation(etag=bare(self.if_match))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,7 @@ async def _put(call: Call[PutObject]) -> Reply:
     payload.compute(md5=shows_md5, algorithm=None if payload.checksum_algorithm else DEFAULT_ALGORITHM)
     salt = services.random(SALT)
     sealer = ObjectSealer(kept.oek, 0, salt)
-    stage = await services.store.stage(call.target.bucket, call.target.key, kept.headers, object_size(size))
+    stage = await services.store.stage(call.target.bucket, call.target.key, kept.headers, object_size(size), expect)
     try:
         await pour(services, payload.blocks(), payload.update, sealer, stage)
         digests = payload.verify()
@@ -132,7 +136,7 @@ async def _put(call: Call[PutObject]) -> Reply:
         await stage.write(sealer.finish() + tail)
         await call.audit.before_effect()
         etag = plaintext_etag(md5) if md5 is not None else opaque_etag(services.random)
-        done = await stage.commit(etag, expect)
+        done = await stage.commit(etag)
     except store.StoreError as problem:
         await stage.abort()
         condition = "If-None-Match" if expect is not None and expect.absent else "If-Match"
@@ -276,7 +280,7 @@ async def _copy_body(
 
     salt = services.random(SALT)
     sealer = ObjectSealer(kept.oek, 0, salt)
-    stage = await services.store.stage(call.target.bucket, call.target.key, kept.headers, object_size(size))
+    stage = await services.store.stage(call.target.bucket, call.target.key, kept.headers, object_size(size), expect)
     try:
         await pour(services, source_blocks(call, source, 0, size - 1), update, sealer, stage)
         md5 = digests[Algorithm.MD5].digest() if shows_md5 else None
@@ -287,7 +291,7 @@ async def _copy_body(
         await stage.write(sealer.finish() + tail)
         await call.audit.before_effect()
         etag = plaintext_etag(md5) if md5 is not None else opaque_etag(services.random)
-        return await stage.commit(etag, expect), checksum
+        return await stage.commit(etag), checksum
     except BaseException:
         await stage.abort()
         raise

@@ -126,11 +126,12 @@ class BlobWriter:
 class InlineObject:
     """The stage of an object whose body goes into its index row."""
 
-    def __init__(self, committer: Committer, key: str, headers: str, size: int) -> None:
+    def __init__(self, committer: Committer, key: str, headers: str, size: int, expect: Expectation | None) -> None:
         self._committer = committer
         self._key = key.encode()
         self._headers = headers
         self._size = size
+        self._expect = expect
         self._body = bytearray()
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -139,12 +140,12 @@ class InlineObject:
             raise _miscounted(self._size)
         self._body += data
 
-    async def commit(self, etag: str | None, expect: Expectation | None) -> Committed:
+    async def commit(self, etag: str | None) -> Committed:
         """See `ObjectStage.commit`."""
         if len(self._body) != self._size:
             raise _miscounted(self._size)
         new = changes.NewObject(self._key, etag, self._headers, self._size, body=self._body)
-        return await self._committer.submit(partial(changes.put, new=new, expect=expect))
+        return await self._committer.submit(partial(changes.put, new=new, expect=self._expect))
 
     async def abort(self) -> None:
         """See `Stage.abort`: what is in memory needs no undoing."""
@@ -179,22 +180,30 @@ class BlobObject(BlobBody):
     """The stage of an object whose body is a blob."""
 
     def __init__(
-        self, writer: BlobWriter, unbroken: Unbroken, committer: Committer, key: str, headers: str, size: int
+        self,
+        writer: BlobWriter,
+        unbroken: Unbroken,
+        committer: Committer,
+        key: str,
+        headers: str,
+        size: int,
+        expect: Expectation | None,
     ) -> None:
         super().__init__(writer, unbroken, size)
         self._committer = committer
         self._key = key.encode()
         self._headers = headers
+        self._expect = expect
 
-    async def commit(self, etag: str | None, expect: Expectation | None) -> Committed:
+    async def commit(self, etag: str | None) -> Committed:
         """See `ObjectStage.commit`."""
-        return await self._unbroken.run(self._commit(etag, expect))
+        return await self._unbroken.run(self._commit(etag))
 
-    async def _commit(self, etag: str | None, expect: Expectation | None) -> Committed:
+    async def _commit(self, etag: str | None) -> Committed:
         await self._seal()
         extents = ((self._writer.place, self._size),)
         new = changes.NewObject(self._key, etag, self._headers, self._size, extents=extents)
-        return await self._committer.submit(partial(changes.put, new=new, expect=expect), (self._writer.place,))
+        return await self._committer.submit(partial(changes.put, new=new, expect=self._expect), (self._writer.place,))
 
 
 class BlobPart(BlobBody):

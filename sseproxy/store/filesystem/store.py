@@ -135,14 +135,16 @@ class FilesystemStore:
             for at in range(first, last + 1, BLOCK):
                 yield body[at : min(at + BLOCK, last + 1)]
 
-    async def stage(self, bucket: str, key: str, headers: StoredHeaders, size: int) -> ObjectStage:
+    async def stage(
+        self, bucket: str, key: str, headers: StoredHeaders, size: int, expect: Expectation | None = None
+    ) -> ObjectStage:
         """See `ObjectStore.stage`."""
         home = self._current(bucket) or await self._open(bucket)
         text = index.headers_to_text(headers)
         if size <= self._inline_limit:
-            return InlineObject(home.committer, key, text, size)
+            return InlineObject(home.committer, key, text, size, expect)
         writer = BlobWriter(home.blobs, self._pool)
-        return BlobObject(writer, self._unbroken, home.committer, key, text, size)
+        return BlobObject(writer, self._unbroken, home.committer, key, text, size, expect)
 
     async def delete(self, bucket: str, keys: Sequence[str]) -> None:
         """See `ObjectStore.delete`."""
@@ -195,6 +197,8 @@ class FilesystemStore:
         tail: bytes,
         etag: str | None,
         expect: Expectation | None,
+        *,
+        highest: int | None = None,
     ) -> Committed:
         """See `ObjectStore.complete_upload`: the part files become the object's extents, the tail one more."""
         home = self._current(bucket) or await self._open(bucket)
@@ -214,6 +218,9 @@ class FilesystemStore:
             return await home.committer.submit(partial(changes.complete, new=new, staged=staged, expect=expect), staged)
 
         return await self._unbroken.run(complete())
+
+    async def abort_upload(self, bucket: str, key: str, upload: str) -> None:
+        """See `ObjectStore.abort_upload`: an upload is nothing but its parts here."""
 
     async def discard_parts(self, bucket: str, places: Sequence[str]) -> None:
         """See `ObjectStore.discard_parts`."""

@@ -191,7 +191,6 @@ def test_a_key_nobody_carries_is_refused_with_a_sentence_of_its_own():
         ({"Resource": "*"}, "Policy has invalid resource"),
         ({"Resource": ["arn:aws:s3:::docs/*", "arn:aws:s3:::docs*"]}, "Policy has invalid resource"),
         ({"Action": "kms:Decrypt"}, "Policy has invalid action"),
-        ({"Action": "*"}, "Policy has invalid action"),
         ({"Action": "s3:ListBucket"}, "Action does not apply to any resource(s) in statement"),
         ({"Action": "s3:GetBucket*"}, "Action does not apply to any resource(s) in statement"),
         ({"Resource": "arn:aws:s3:::docs"}, "Action does not apply to any resource(s) in statement"),
@@ -206,6 +205,7 @@ def test_a_bucket_policy_keeps_to_its_bucket(statement, message):
     [
         {},
         {"Action": "s3:*"},
+        {"Action": "*"},
         {"Action": "s3:NewlyInvented"},
         {"Action": "s3:ListBucket", "Resource": "arn:aws:s3:::docs"},
         {"Action": ["s3:ListBucket", "s3:GetObject"], "Resource": ["arn:aws:s3:::docs", "arn:aws:s3:::docs/*"]},
