@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 
 from kms_core import arn
-from kms_core.audit.event import AuditEvent, Resource
+from kms_core.audit.event import AuditEvent, Resource, new_event_id
 from kms_core.audit.journal import Journal, JournalError
 from kms_core.caller import Caller, CallerKind, RequestFacts, service_caller
 from kms_core.crypto.material import Materials
@@ -21,6 +21,7 @@ from kms_core.errors import (
     Disabled,
     DryRun,
     InternalError,
+    InvalidGrantToken,
     InvalidKeyUsage,
     InvalidState,
     ServiceUnavailable,
@@ -109,9 +110,11 @@ class Kms:
         try:
             for target in operation.targets:
                 self._admit(call, operation, target)
-            if call.params.flag("DryRun"):
-                raise DryRun
+            if call.params.texts("GrantTokens"):
+                raise InvalidGrantToken  # there are no grants yet, so nobody was given a token
             output = operation.handle(call)
+            if call.params.flag("DryRun"):
+                raise DryRun  # what was computed is dropped; a transaction is undone
         except AwsError as error:
             self._record(service, operation, call, None, error)
             raise
@@ -184,22 +187,30 @@ class Kms:
     def _record(
         self, service: str, operation: Operation, call: Call, output: Output | None, error: AwsError | None
     ) -> None:
-        response = output if operation.audit_response else None
-        event = AuditEvent(
-            source=f"{service}.amazonaws.com",
-            name=operation.name,
-            caller=call.caller,
-            facts=call.facts,
-            read_only=not operation.writes,
-            parameters=call.params.for_audit() or None,
-            response=_for_audit(response),
-            additional=dict(call.notes) or None,
-            resources=[Resource(key.account, "AWS::KMS::Key", key.arn) for key in call.keys],
-            error_code=_code(error),
-            error_message=error.message if error else None,
-        )
+        """Write the event: to the caller's account, and of a success to those of the keys too, as CloudTrail does."""
+        owners = [key.account for key in call.keys] if error is None else []
+        recipients = [account for account in dict.fromkeys((call.caller.account, *owners)) if account]
+        shared = new_event_id() if len(recipients) > 1 else None
+        events = [
+            AuditEvent(
+                source=f"{service}.amazonaws.com",
+                name=operation.name,
+                caller=call.caller,
+                facts=call.facts,
+                read_only=not operation.writes,
+                parameters={**operation.audit_defaults, **call.params.for_audit()} or None,
+                response=_for_audit(output if operation.audit_response else None),
+                additional=dict(call.notes) or None,
+                resources=[Resource(key.account, "AWS::KMS::Key", key.arn) for key in call.keys],
+                error_code=_code(error),
+                error_message=error.message if error else None,
+                recipient=account,
+                shared=shared,
+            )
+            for account in recipients or [SERVICE_ACCOUNT]
+        ]
         try:
-            self._journal.append(event)
+            self._journal.append(*events)
         except JournalError as problem:
             raise ServiceUnavailable("The audit trail cannot be written.") from problem
 

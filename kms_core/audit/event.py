@@ -51,6 +51,7 @@ class AuditEvent:
     error_code: str | None = None
     error_message: str | None = None
     recipient: str | None = None
+    shared: str | None = None
     event_id: str = field(default_factory=new_event_id)
 
 
@@ -112,5 +113,7 @@ def as_cloudtrail(event: AuditEvent) -> dict[str, object]:
     record["eventType"] = "AwsApiCall"
     record["managementEvent"] = event.management
     record["recipientAccountId"] = event.recipient or event.caller.account
+    if event.shared is not None:
+        record["sharedEventID"] = event.shared
     record["eventCategory"] = "Management" if event.management else "Data"
     return record

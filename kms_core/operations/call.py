@@ -100,3 +100,4 @@ class Operation:
     writes: bool = False
     cross_account: bool = False
     audit_response: bool = False
+    audit_defaults: Mapping[str, str] = field(default_factory=dict)

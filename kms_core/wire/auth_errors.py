@@ -90,12 +90,13 @@ def as_aws_error(error: auth.AuthError, *, query: bool) -> AwsError:
         return (InvalidClientTokenId if query else UnrecognizedClient)(
             "The security token included in the request is invalid."
         )
+    if isinstance(error, auth.IncompleteSignature):
+        place = "Query string" if error.presigned else "Authorization header"
+        text = " ".join(f"{place} requires '{name}' parameter." for name in error.missing)
+        return (IncompleteSignatureQuery if query else IncompleteSignature)(text)
     if isinstance(
         error,
-        auth.MalformedAuthorization
-        | auth.IncompleteSignature
-        | auth.UnsupportedAlgorithm
-        | auth.TooManyAuthentications,
+        auth.MalformedAuthorization | auth.UnsupportedAlgorithm | auth.TooManyAuthentications,
     ):
         return (IncompleteSignatureQuery if query else IncompleteSignature)(str(error))
     return (SignatureDoesNotMatch if query else InvalidSignature)(_mismatch_text(error))

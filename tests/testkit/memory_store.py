@@ -73,13 +73,16 @@ class _Stage:
 
 
 class _ObjectStage(_Stage):
-    def __init__(self, bucket: _Bucket, clock: Clock, size: int, key: str, headers: StoredHeaders) -> None:
+    def __init__(
+        self, bucket: _Bucket, clock: Clock, size: int, key: str, headers: StoredHeaders, expect: Expectation | None
+    ) -> None:
         super().__init__(bucket, clock, size)
         self._key = key
         self._headers = headers
+        self._expect = expect
 
-    async def commit(self, etag: str | None, expect: Expectation | None) -> Committed:
-        return _put(self._bucket, self._clock, self._key, self._whole(), self._headers, etag, expect, None)
+    async def commit(self, etag: str | None) -> Committed:
+        return _put(self._bucket, self._clock, self._key, self._whole(), self._headers, etag, self._expect, None)
 
 
 class _PartStage(_Stage):
@@ -123,8 +126,10 @@ class MemoryStore:
         for block in _blocks(version.body, first, last):
             yield block
 
-    async def stage(self, bucket: str, key: str, headers: StoredHeaders, size: int) -> _ObjectStage:
-        return _ObjectStage(self._at(bucket), self._clock, size, key, headers)
+    async def stage(
+        self, bucket: str, key: str, headers: StoredHeaders, size: int, expect: Expectation | None = None
+    ) -> _ObjectStage:
+        return _ObjectStage(self._at(bucket), self._clock, size, key, headers, expect)
 
     async def delete(self, bucket: str, keys: Sequence[str]) -> None:
         home = self._at(bucket)
@@ -173,6 +178,8 @@ class MemoryStore:
         tail: bytes,
         etag: str | None,
         expect: Expectation | None,
+        *,
+        highest: int | None = None,
     ) -> Committed:
         home = self._at(bucket)
         current = home.objects.get(key)
@@ -186,6 +193,9 @@ class MemoryStore:
         for place, _ in parts:
             home.parts.pop(place, None)
         return committed
+
+    async def abort_upload(self, bucket: str, key: str, upload: str) -> None:
+        self._at(bucket)
 
     async def discard_parts(self, bucket: str, places: Sequence[str]) -> None:
         home = self._at(bucket)

@@ -94,7 +94,9 @@ class Proxy:
                 env={**_bare_environment(), **self.environment},
             )
         assert self.process.stderr is not None
+        said = []
         for line in self.process.stderr:
+            said.append(line)
             found = _SERVING.match(line)
             if found:
                 self.endpoint = found[1]
@@ -102,7 +104,7 @@ class Proxy:
                 _drain(self.process, log)
                 self._wait_until_ready()
                 return self
-        raise AssertionError(f"the proxy did not start: {log.read_text()}")
+        raise AssertionError(f"the proxy did not start: {''.join(said)}")
 
     def _wait_until_ready(self) -> None:
         """The socket listens before the application is built, so the first answer comes when it is ready."""
@@ -154,7 +156,8 @@ class Proxy:
 
     def events(self) -> list[dict[str, Any]]:
         """Every audit event so far."""
-        lines = [line for path in sorted((self.data / "audit").glob("*.jsonl")) for line in path.open()]
+        files = sorted((self.data / "audit").glob("*.jsonl"))
+        lines = [line for path in files for line in path.read_text().splitlines()]
         return [json.loads(line)["event"] for line in lines]
 
 

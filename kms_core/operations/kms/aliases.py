@@ -9,7 +9,7 @@ from kms_core.keystore.contract import Transaction
 from kms_core.keystore.topics import ALIASES, KEYS
 from kms_core.model import Alias, Key, KeyState
 from kms_core.operations.call import Call, Found, Operation, Output, States, Target
-from kms_core.operations.kms.find import by_alias_name, by_member, everything, key_of
+from kms_core.operations.kms.find import ForeignKeyHidden, by_alias_name, by_member, everything, key_of, live
 from kms_core.operations.kms.paging import page
 
 _PREFIX = "alias/"
@@ -59,8 +59,11 @@ def _new_name(call: Call) -> Found:
 
 def _create(call: Call) -> Output:
     alias, key = call.aliases[0], call.key
-    if call.snapshot.get(ALIASES, alias.arn) is not None:
-        raise AlreadyExists(f"An alias with the name {alias.arn} already exists")
+    existing = call.snapshot.get(ALIASES, alias.arn)
+    if existing is not None:
+        if live(call, existing.target) is not None:
+            raise AlreadyExists(f"An alias with the name {alias.arn} already exists")
+        _remove(call, existing)  # its key is gone, and with a key go its aliases
     _check_room(key)
     made = Alias(alias.name, alias.account, alias.region, key.arn, call.facts.at, call.facts.at)
     new_alias(call.transaction, made)
@@ -84,11 +87,14 @@ def _named_alias(call: Call) -> Found:
     return by_alias_name("AliasName")(call)
 
 
-def _delete(call: Call) -> Output:
-    alias = call.aliases[0]
+def _remove(call: Call, alias: Alias) -> None:
     call.transaction.connection.execute(delete(schema.alias).where(schema.alias.c.arn == alias.arn))
     call.transaction.changed(ALIASES, alias.arn)
     call.transaction.changed(KEYS, alias.target)
+
+
+def _delete(call: Call) -> Output:
+    _remove(call, call.aliases[0])
     return {}
 
 
@@ -112,11 +118,17 @@ def _update(call: Call) -> Output:
 def _list(call: Call) -> Output:
     account, region = call.caller.account, call.facts.region
     key_id = call.params.maybe_text("KeyId")
-    wanted = None if key_id is None else key_of(call, key_id, aliases=False).arn
+    found = None if key_id is None else key_of(call, key_id, aliases=False)
+    if found is not None and found.account != account:
+        raise ForeignKeyHidden(found.arn)
+    wanted = None if found is None else found.arn
     mine = [
         alias
         for alias in call.snapshot.all(ALIASES).values()
-        if alias.account == account and alias.region == region and wanted in (None, alias.target)
+        if alias.account == account
+        and alias.region == region
+        and wanted in (None, alias.target)
+        and live(call, alias.target) is not None
     ]
     shown, more = page(call.params, mine, lambda alias: alias.name, 50)
     rows = [

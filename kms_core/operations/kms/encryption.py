@@ -94,6 +94,7 @@ def _reencrypt(call: Call) -> Output:
     old = call.params.pairs("SourceEncryptionContext")
     plaintext, material = decrypt_under(call, source, call.params.blob("CiphertextBlob"), old)
     blob = encrypt_under(call, destination, plaintext, call.params.pairs("DestinationEncryptionContext"))
+    call.notes |= {"sourceKeyMaterialId": material.id, "destinationKeyMaterialId": destination.current.id}
     return {
         "CiphertextBlob": blob,
         "SourceKeyId": source.arn,
@@ -102,6 +103,19 @@ def _reencrypt(call: Call) -> Output:
         "DestinationEncryptionAlgorithm": SYMMETRIC,
         "SourceKeyMaterialId": material.id,
         "DestinationKeyMaterialId": destination.current.id,
+    }
+
+
+_FIND_SOURCE = by_ciphertext("CiphertextBlob", "SourceKeyId")
+_FIND_DESTINATION = by_member("DestinationKeyId", aliases=True)
+
+
+def _reencrypt_context(call: Call, side: str) -> Context:
+    """Both decisions see whether the two keys are one."""
+    same = _FIND_SOURCE(call).arn == _FIND_DESTINATION(call).arn
+    return {
+        "kms:reencryptonsamekey": "true" if same else "false",
+        **_algorithm_context(call, f"{side}EncryptionAlgorithm", f"{side}EncryptionContext"),
     }
 
 
@@ -119,6 +133,7 @@ OPERATIONS = (
         States.ENABLED,
         ENCRYPT_DECRYPT,
         cross_account=True,
+        audit_defaults={"encryptionAlgorithm": SYMMETRIC},
     ),
     Operation(
         "Decrypt",
@@ -133,24 +148,26 @@ OPERATIONS = (
         States.ENABLED,
         ENCRYPT_DECRYPT,
         cross_account=True,
+        audit_defaults={"encryptionAlgorithm": SYMMETRIC},
     ),
     Operation(
         "ReEncrypt",
         (
             Target(
                 "kms:ReEncryptFrom",
-                by_ciphertext("CiphertextBlob", "SourceKeyId"),
-                lambda call: _algorithm_context(call, "SourceEncryptionAlgorithm", "SourceEncryptionContext"),
+                _FIND_SOURCE,
+                lambda call: _reencrypt_context(call, "Source"),
             ),
             Target(
                 "kms:ReEncryptTo",
-                by_member("DestinationKeyId", aliases=True),
-                lambda call: _algorithm_context(call, "DestinationEncryptionAlgorithm", "DestinationEncryptionContext"),
+                _FIND_DESTINATION,
+                lambda call: _reencrypt_context(call, "Destination"),
             ),
         ),
         _reencrypt,
         States.ENABLED,
         ENCRYPT_DECRYPT,
         cross_account=True,
+        audit_defaults={"sourceEncryptionAlgorithm": SYMMETRIC, "destinationEncryptionAlgorithm": SYMMETRIC},
     ),
 )

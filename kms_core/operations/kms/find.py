@@ -27,7 +27,8 @@ class ForeignKeyHidden(Exception):
         self.key_arn = key_arn
 
 
-def _live(call: Call, key_arn: str) -> Key | None:
+def live(call: Call, key_arn: str) -> Key | None:
+    """The key, unless it has come to its end."""
     key = call.snapshot.get(KEYS, key_arn)
     if key is None or (key.deletion_at is not None and key.deletion_at <= call.facts.at):
         return None
@@ -49,7 +50,7 @@ def _parse(call: Call, value: str) -> Arn:
 
 def _key(call: Call, account: str, key_id: str) -> Found:
     key_arn = arn.key_arn(call.facts.region, account, key_id)
-    key = _live(call, key_arn)
+    key = live(call, key_arn)
     if key is None:
         if account != call.caller.account:
             raise ForeignKeyHidden(key_arn)
@@ -62,7 +63,7 @@ def _key(call: Call, account: str, key_id: str) -> Found:
 def _alias(call: Call, account: str, name: str) -> Alias:
     alias_arn = arn.alias_arn(call.facts.region, account, name)
     alias = call.snapshot.get(ALIASES, alias_arn)
-    if alias is None:
+    if alias is None or live(call, alias.target) is None:
         if account != call.caller.account:
             raise ForeignKeyHidden(alias_arn)
         raise NotFound(f"Alias {alias_arn} is not found.")
@@ -81,9 +82,9 @@ def key_of(call: Call, value: str, *, aliases: bool) -> Found:
             raise InvalidArn(f"Invalid arn {value}")
     if resource.startswith(_ALIAS) and aliases:
         alias = _alias(call, account, resource)
-        key = _live(call, alias.target)
+        key = live(call, alias.target)
         if key is None:
-            raise NotFound(f"Alias {alias.arn} is not found.")
+            raise RuntimeError("kms_core.operations.kms.find: an alias of a key that is gone was found")
         return Found(key=key, arn=key.arn, account=key.account, request_alias=alias.name)
     return _key(call, account, resource)
 
@@ -111,7 +112,7 @@ def by_ciphertext(blob_member: str, key_member: str) -> Callable[[Call], Found]:
             if found.key is None or found.key.key_id != head.key_id:
                 raise IncorrectKey
             return found
-        own = _live(call, arn.key_arn(call.facts.region, call.caller.account, head.key_id))
+        own = live(call, arn.key_arn(call.facts.region, call.caller.account, head.key_id))
         key = own or _foreign_key(call, head.key_id)
         if key is None:
             raise ForeignKeyHidden(f"the key {head.key_id} of a ciphertext")
@@ -124,7 +125,7 @@ def _foreign_key(call: Call, key_id: str) -> Key | None:
     """A key of that id in the call's region, whoever owns it: a walk over all keys. S3 names its keys and is spared."""
     for key in call.snapshot.all(KEYS).values():
         if key.key_id == key_id and key.region == call.facts.region:
-            return _live(call, key.arn)
+            return live(call, key.arn)
     return None
 
 

@@ -22,6 +22,12 @@ def key_metadata(key: Key) -> dict[str, object]:
         "MultiRegion": key.multi_region,
         "CurrentKeyMaterialId": key.current.id,
     }
+    if key.multi_region:
+        metadata["MultiRegionConfiguration"] = {
+            "MultiRegionKeyType": "PRIMARY",
+            "PrimaryKey": {"Arn": key.arn, "Region": key.region},
+            "ReplicaKeys": [],
+        }
     if key.deletion_at is not None:
         metadata["DeletionDate"] = key.deletion_at
     return metadata

@@ -37,6 +37,8 @@ def _may_put_again(call: Call, policy: Policy, account: str) -> bool:
     """The key policy's own word on the caller; what IAM says can change at any time and does not count."""
     if call.caller.kind is CallerKind.SERVICE:
         return True
-    request = AccessRequest(call.caller, "kms:PutKeyPolicy", "*", account, {"kms:calleraccount": call.caller.account})
+    resource = call.key.arn if call.keys else "*"  # a key that is being made has no name yet
+    context = {"kms:calleraccount": call.caller.account}
+    request = AccessRequest(call.caller, "kms:PutKeyPolicy", resource, account, context)
     allow_all = [NamedPolicy("any", _ALLOW_ALL)]
     return evaluate(request, allow_all, NamedPolicy("key policy", policy), ResourceRule.KEY).allowed

@@ -27,8 +27,9 @@ def upgrade() -> None:
         sa.Column("account", sa.Text, sa.ForeignKey("account.id"), primary_key=True),
         sa.Column("name", sa.Text, primary_key=True),
         sa.Column("path", sa.Text, nullable=False),
-        sa.Column("user_id", sa.Text, nullable=False, unique=True),
+        sa.Column("user_id", sa.Text, nullable=False),
         sa.Column("created", sa.Float, nullable=False),
+        sa.UniqueConstraint("user_id", name="uq_iam_user_user_id"),
     )
     op.create_table(
         "iam_user_policy",
