@@ -7,6 +7,7 @@ so two servers never sweep each other's work away.
 import asyncio
 import fcntl
 import os
+import signal
 import socket
 import tempfile
 import threading
@@ -117,8 +118,14 @@ def _serve_admin(settings: Settings, registry: CollectorRegistry) -> None:
     threading.Thread(target=server.run, kwargs={"sockets": [bound]}, name="admin", daemon=True).start()
 
 
+def _has_ended(_signal: int, _frame: object) -> None:
+    """uvicorn sends itself the signal once more when it has stopped; that it has is no failure."""
+
+
 def run(settings: Settings, bound: socket.socket, lock: int) -> None:
     """Serve until told to stop. Requests in flight end first."""
+    signal.signal(signal.SIGTERM, _has_ended)
+    signal.signal(signal.SIGINT, _has_ended)
     fcntl.flock(lock, fcntl.LOCK_SH)
     if settings.workers == 1:
         if settings.admin_listen:

@@ -58,6 +58,11 @@ class Endpoint:
             return self._refusal(service, error, request_id)
         return Answer(200, _headers(service, request_id), reply)
 
+    def failure(self, head: HttpHead, request_id: str) -> Answer:
+        """The answer when something broke that no operation foresaw."""
+        service = self._services["sts" if head.text(_TARGET) is None else "kms"]
+        return self._refusal(service, InternalError(), request_id)
+
     def _handle(self, service: Service, target: str | None, head: HttpHead, body: bytes, request_id: str) -> bytes:
         who = self._authenticate(service, head, body)
         facts = RequestFacts(

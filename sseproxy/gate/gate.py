@@ -25,7 +25,6 @@ log = structlog.get_logger(__name__)
 _MAX_API_BODY = 1_048_576
 _JSON = (b"content-type", b"application/x-amz-json-1.1")
 _TOO_LARGE = Answer(413, (_JSON,), b'{"__type":"RequestEntityTooLargeException"}')
-_FAILED = Answer(500, (_JSON,), b'{"__type":"KMSInternalException"}')
 _NO_SUCH_SERVICE = Answer(
     400, (_JSON,), b'{"__type":"UnknownOperationException","message":"This service is not served here."}'
 )
@@ -128,7 +127,7 @@ class Gate:
             return await loop.run_in_executor(self._writer, self._endpoint.handle, head, body, request_id)
         except Exception:
             log.exception("a call of the key service failed", request_id=request_id)
-            return _FAILED
+            return self._endpoint.failure(head, request_id)
 
 
 def _closing_unless_read(receive: Receive, send: Send) -> tuple[Receive, Send]:

@@ -6,6 +6,7 @@ A document from outside is bounded by the door, and refused if it declares a typ
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from defusedxml import ElementTree
@@ -46,9 +47,14 @@ def document(name: str, children: Iterable[str]) -> bytes:
     return _HEAD + f'<{name} xmlns="{NAMESPACE}">{"".join(children)}</{name}>'.encode("utf-8", "replace")
 
 
+@lru_cache(maxsize=4096)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def timestamp(at: float) -> str:
     """A time as S3's XML has it; `at` is seconds since the epoch."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(at * 1000) % 1000:03d}Z"
+    return f"{_second(int(at))}.{int(at * 1000) % 1000:03d}Z"
 
 
 def error(problem: S3Error, resource: str, request_id: str, host_id: str) -> bytes:

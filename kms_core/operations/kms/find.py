@@ -6,6 +6,7 @@ not open, look alike to the caller: `Kms` answers both in the same words.
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from kms_core import arn
 from kms_core.arn import Arn, is_arn
@@ -111,7 +112,8 @@ def by_ciphertext(blob_member: str, key_member: str) -> Callable[[Call], Found]:
             found = key_of(call, named, aliases=True)
             if found.key is None or found.key.key_id != head.key_id:
                 raise IncorrectKey
-            return found
+            # A service names the key on its caller's behalf: to the caller it is the ciphertext's all the same.
+            return replace(found, by_ciphertext=call.facts.via_service is not None)
         own = live(call, arn.key_arn(call.facts.region, call.caller.account, head.key_id))
         key = own or _foreign_key(call, head.key_id)
         if key is None:

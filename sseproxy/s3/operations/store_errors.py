@@ -13,6 +13,7 @@ _TABLE: tuple[tuple[type[store.StoreError], type[s3.S3Error]], ...] = (
     (store.Replaced, s3.ConditionalRequestConflict),
     (store.Unsupported, s3.NotImplementedYet),
     (store.OutOfSpace, s3.SlowDown),
+    (store.Busy, s3.SlowDown),
 )
 
 

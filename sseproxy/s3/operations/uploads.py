@@ -124,6 +124,7 @@ async def _abort(call: Call[OneUpload]) -> Reply:
     await call.audit.before_effect()
     held = await services.write(lambda transaction: uploads.finish(transaction, upload.id, call.facts.at, None))
     await services.store.discard_parts(call.target.bucket, held)
+    await services.store.abort_upload(call.target.bucket, call.target.key, upload.id)
     return Reply(204)
 
 

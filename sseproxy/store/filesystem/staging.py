@@ -28,16 +28,17 @@ _IN_FLIGHT: Final = 2
 
 
 class BlobWriter:
-    """A blob being written. `seal` or `drop` ends it; `drop` afterwards does nothing. OutOfSpace, NoSuchBucket."""
+    """A blob of up to `size` bytes being written. `seal` or `drop` ends it; `drop` afterwards does nothing. OutOfSpace,
+    NoSuchBucket."""
 
-    def __init__(self, blobs: BlobFolder, pool: Executor) -> None:
+    def __init__(self, blobs: BlobFolder, pool: Executor, size: int) -> None:
         self.place: Final = blobs.new_place()
         self.length = 0
         self._blobs = blobs
         self._pool = pool
         self._fd: int | None = None
         self._making = threading.Lock()
-        self._block = memoryview(bytearray(BLOCK))
+        self._block = memoryview(bytearray(min(BLOCK, size)))
         self._filled = 0
         self._flights: deque[tuple[Future[None], memoryview]] = deque()
         self._whole = True

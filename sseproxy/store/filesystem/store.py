@@ -143,7 +143,7 @@ class FilesystemStore:
         text = index.headers_to_text(headers)
         if size <= self._inline_limit:
             return InlineObject(home.committer, key, text, size, expect)
-        writer = BlobWriter(home.blobs, self._pool)
+        writer = BlobWriter(home.blobs, self._pool, size)
         return BlobObject(writer, self._unbroken, home.committer, key, text, size, expect)
 
     async def delete(self, bucket: str, keys: Sequence[str]) -> None:
@@ -172,7 +172,7 @@ class FilesystemStore:
     async def stage_part(self, bucket: str, key: str, upload: str, number: int, size: int) -> PartStage:
         """See `ObjectStore.stage_part`."""
         home = self._current(bucket) or await self._open(bucket)
-        return BlobPart(BlobWriter(home.blobs, self._pool), self._unbroken, self._clock, size)
+        return BlobPart(BlobWriter(home.blobs, self._pool, size), self._unbroken, self._clock, size)
 
     async def open_part(self, bucket: str, place: str, first: int, last: int) -> AsyncIterator[bytes]:
         """See `ObjectStore.open_part`."""
@@ -209,7 +209,7 @@ class FilesystemStore:
             extents = tuple(parts)
             staged: tuple[str, ...] = ()
             if tail:
-                writer = BlobWriter(home.blobs, self._pool)
+                writer = BlobWriter(home.blobs, self._pool, len(tail))
                 await writer.write(tail)
                 await writer.seal()
                 staged = (writer.place,)
