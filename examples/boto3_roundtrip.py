@@ -26,9 +26,7 @@ def main() -> None:
     print(f"a key: {key}")
 
     s3.create_bucket(Bucket=bucket)
-    put = s3.put_object(
-        Bucket=bucket, Key="notes/one.txt", Body=text, ServerSideEncryption="aws:kms", SSEKMSKeyId=key
-    )
+    put = s3.put_object(Bucket=bucket, Key="notes/one.txt", Body=text, ServerSideEncryption="aws:kms", SSEKMSKeyId=key)
     print(f"put with {put['ServerSideEncryption']} under that key")
 
     got = s3.get_object(Bucket=bucket, Key="notes/one.txt")["Body"].read()

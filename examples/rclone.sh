@@ -10,7 +10,7 @@ set -euo pipefail
 
 export RCLONE_CONFIG=/dev/null
 export RCLONE_CONFIG_PROXY_TYPE=s3
-export RCLONE_CONFIG_PROXY_PROVIDER=${PROVIDER:-AWS} # Other works as well
+export RCLONE_CONFIG_PROXY_PROVIDER=Other # AWS puts the bucket into the host's name, whatever is asked of it
 export RCLONE_CONFIG_PROXY_ENV_AUTH=true
 export RCLONE_CONFIG_PROXY_ENDPOINT=$AWS_ENDPOINT_URL
 export RCLONE_CONFIG_PROXY_REGION=${AWS_DEFAULT_REGION:-us-east-1}
