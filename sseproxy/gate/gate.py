@@ -28,6 +28,12 @@ _TOO_LARGE = Answer(413, (_JSON,), b'{"__type":"RequestEntityTooLargeException"}
 _NO_SUCH_SERVICE = Answer(
     400, (_JSON,), b'{"__type":"UnknownOperationException","message":"This service is not served here."}'
 )
+_NO_SUCH_QUERY_SERVICE = Answer(
+    400,
+    ((b"content-type", b"text/xml"),),
+    b"<ErrorResponse><Error><Type>Sender</Type><Code>InvalidAction</Code>"
+    b"<Message>This service is not served here.</Message></Error></ErrorResponse>",
+)
 
 
 class Gate:
@@ -90,7 +96,8 @@ class Gate:
 
     async def _api(self, service: Service, head: HttpHead, receive: Receive, send: Send) -> tuple[str, int]:
         operation = (head.text(b"x-amz-target") or "").rpartition(".")[2] or service.name
-        answer = _NO_SUCH_SERVICE
+        form = (head.header(b"content-type") or b"").startswith(b"application/x-www-form-urlencoded")
+        answer = _NO_SUCH_QUERY_SERVICE if form else _NO_SUCH_SERVICE
         if service is not Service.OTHER:
             body = await self._read(receive)
             if body is None:

@@ -16,7 +16,6 @@ from sseproxy.s3.encryption import KEY_ID, SSE
 from sseproxy.s3.errors import InvalidURI
 from sseproxy.s3.fields import Request
 from sseproxy.s3.metadata import PREFIX
-from sseproxy.s3.names import decode
 
 Scope = MutableMapping[str, Any]
 
@@ -69,10 +68,11 @@ def read_request(head: HttpHead) -> Request:
             headers[name] = value
     query: dict[str, str] = {}
     if head.raw_query:
-        for raw_name, raw_value in query_pairs(head.raw_query):
-            if b"\0" in raw_name:
-                raise InvalidURI
-            query.setdefault(decode(raw_name), decode(raw_value))
+        for name_bytes, value_bytes in query_pairs(head.raw_query):  # decoded, once
+            try:
+                query.setdefault(name_bytes.decode(), value_bytes.decode())
+            except UnicodeDecodeError as problem:
+                raise InvalidURI from problem
     return Request(query, headers, tuple(metadata))
 
 

@@ -80,6 +80,7 @@ class Proxy:
     endpoint: str = ""
     listen: str = "127.0.0.1:0"
     process: subprocess.Popen[str] | None = None
+    draining: threading.Thread | None = None
 
     def start(self) -> "Proxy":
         """Start it and wait until it serves."""
@@ -101,7 +102,7 @@ class Proxy:
             if found:
                 self.endpoint = found[1]
                 # the rest goes on being written; a pipe that nobody reads would fill up
-                _drain(self.process, log)
+                self.draining = _drain(self.process, log)
                 self._wait_until_ready()
                 return self
         raise AssertionError(f"the proxy did not start: {''.join(said)}")
@@ -114,14 +115,25 @@ class Proxy:
     def stop(self) -> int:
         """SIGTERM, and wait for the end."""
         assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self._ended()
 
     def kill(self) -> None:
         """SIGKILL, as a crash would."""
         assert self.process is not None
         self.process.kill()
-        self.process.wait(60)
+        self._ended()
+
+    def _ended(self) -> int:
+        """Wait for the end, and for the last of what it had to say."""
+        assert self.process is not None
+        assert self.process.stderr is not None
+        status = self.process.wait(60)
+        if self.draining is not None:
+            self.draining.join(60)
+        self.process.stderr.close()
+        return status
 
     def client(self, service: str, who: Credential = ROOT, region: str = REGION, **config: Any) -> Any:
         """A boto3 client with its default settings."""
@@ -167,7 +179,7 @@ def _bare_environment() -> dict[str, str]:
     return {**kept, "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull}
 
 
-def _drain(process: subprocess.Popen[str], log: Path) -> None:
+def _drain(process: subprocess.Popen[str], log: Path) -> threading.Thread:
     def copy() -> None:
         assert process.stderr is not None
         with log.open("a") as out, contextlib.suppress(ValueError):
@@ -175,7 +187,9 @@ def _drain(process: subprocess.Popen[str], log: Path) -> None:
                 out.write(line)
                 out.flush()
 
-    threading.Thread(target=copy, daemon=True).start()
+    thread = threading.Thread(target=copy, daemon=True)
+    thread.start()
+    return thread
 
 
 @contextlib.contextmanager
@@ -189,7 +203,4 @@ def running(data: Path, *arguments: str, bootstrap: str | None = BOOTSTRAP, **en
     try:
         yield proxy
     finally:
-        if proxy.process is not None and proxy.process.poll() is None:
-            proxy.stop()
-        if proxy.process is not None and proxy.process.stderr is not None:
-            proxy.process.stderr.close()
+        proxy.stop()

@@ -73,7 +73,7 @@ def _read_parts(body: bytes) -> list[_Listed]:
     for node in known["Part"]:
         fields = xml.children(node, ("PartNumber", "ETag", *names))
         digits, etag = xml.text_of(fields["PartNumber"]), xml.text_of(fields["ETag"])
-        if digits is None or etag is None or not digits.isdecimal() or len(digits) > 9:
+        if digits is None or etag is None or not (digits.isascii() and digits.isdecimal()) or len(digits) > 9:
             raise s3.MalformedXML
         sums = {algorithm: text for name, algorithm in names.items() if (text := xml.text_of(fields[name]))}
         found.append(_Listed(int(digits), bare(etag), sums))

@@ -16,7 +16,7 @@ from sseproxy.cipher.envelope import Envelope
 from sseproxy.objects.protection import Opened, answer_for, open_object, read_envelope
 from sseproxy.objects.reader import SMALL, Layout, begin, plaintext, read_layout, stored_plaintext_size, whole
 from sseproxy.objects.writer import COMPOSITE, footer_checksum
-from sseproxy.s3.checksums import encode
+from sseproxy.s3.checksums import digest_size, encode
 from sseproxy.s3.encryption import ReadEncryptionFields, check_read_fields
 from sseproxy.s3.errors import (
     AccessDenied,
@@ -131,12 +131,19 @@ def _unchanged(given: ReadObject, stat: ObjectStat, envelope: Envelope) -> Reply
     return None
 
 
-def _add_checksum(headers: dict[str, str], layout: Layout) -> None:
-    checksum = footer_checksum(layout.footer) if layout.footer is not None else None
-    if checksum is not None:
-        parts = f"-{len(layout.lengths)}" if checksum.type == COMPOSITE else ""
-        headers[checksum.algorithm.header] = encode(checksum.digest) + parts
-        headers["x-amz-checksum-type"] = checksum.type
+def _add_checksum(headers: dict[str, str], layout: Layout, part: int | None) -> None:
+    """The object's checksum; or, of a multipart object of which one part was asked for, that part's."""
+    footer = layout.footer
+    checksum = footer_checksum(footer) if footer is not None else None
+    if footer is None or checksum is None:
+        return
+    if part is not None and footer.multipart:
+        digest = footer.parts[layout.numbers.index(part)].checksum[: digest_size(checksum.algorithm)]
+        shown = encode(digest)
+    else:
+        shown = encode(checksum.digest) + (f"-{len(layout.lengths)}" if checksum.type == COMPOSITE else "")
+    headers[checksum.algorithm.header] = shown
+    headers["x-amz-checksum-type"] = checksum.type
 
 
 def _part_range(wanted: int, layout: Layout) -> ByteRange:
@@ -147,6 +154,18 @@ def _part_range(wanted: int, layout: Layout) -> ByteRange:
     index = numbers.index(wanted)
     first = sum(layout.lengths[:index])
     return ByteRange(first, first + layout.lengths[index] - 1, layout.size)
+
+
+def _narrow(given: ReadObject, layout: Layout, headers: dict[str, str], wanted: ByteRange | None) -> ByteRange | None:
+    """What a part number and checksum mode ask for: the part's bytes, how many parts there are, a checksum."""
+    part = given.part_number
+    if part is not None:
+        wanted = _part_range(part, layout)
+        if layout.numbers != (0,):
+            headers["x-amz-mp-parts-count"] = str(len(layout.numbers))
+    if given.wants_checksums and (part is not None or wanted is None):
+        _add_checksum(headers, layout, part)
+    return wanted
 
 
 def _check(call: Call[ReadObject]) -> None:
@@ -178,15 +197,9 @@ async def _read(call: Call[ReadObject], stat: ObjectStat) -> Reply:
         return unchanged
     size = stored_plaintext_size(stat)
     wanted = read_range(given.range, size)
-    whole = wanted is None and given.part_number is None
     layout = await read_layout(services, stat, opened, footer=given.part_number is not None or given.wants_checksums)
     headers = _headers(stat, opened.envelope) | given.overrides.pairs()
-    if given.part_number is not None:
-        wanted = _part_range(given.part_number, layout)
-        if layout.numbers != (0,):
-            headers["x-amz-mp-parts-count"] = str(len(layout.numbers))
-    if given.wants_checksums and whole:
-        _add_checksum(headers, layout)
+    wanted = _narrow(given, layout, headers, wanted)
     if wanted is None or wanted.length == 0:
         return await _reply(200, headers, call, stat, opened, layout, 0, size - 1)
     headers["content-range"] = wanted.content_range
@@ -223,12 +236,7 @@ async def _head(call: Call[ReadObject]) -> Reply:
     if given.wants_checksums or given.part_number is not None:
         opened = open_object(call.services, call.caller, call.facts, call.target, stat.headers)
         layout = await read_layout(call.services, stat, opened, footer=True)
-        if given.part_number is not None:
-            wanted = _part_range(given.part_number, layout)
-            if layout.numbers != (0,):
-                headers["x-amz-mp-parts-count"] = str(len(layout.numbers))
-        elif given.wants_checksums and wanted is None:
-            _add_checksum(headers, layout)
+        wanted = _narrow(given, layout, headers, wanted)
     if wanted is None or wanted.length == 0:
         return Reply(200, headers, b"", size)
     headers["content-range"] = wanted.content_range

@@ -59,7 +59,7 @@ class ListParts:
 
 
 def _number(text: str) -> int:
-    if not text.isdecimal() or len(text) > 6 or not 1 <= int(text) <= MAX_PARTS:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 6 or not 1 <= int(text) <= MAX_PARTS:
         raise s3.InvalidArgument(
             "Part number must be an integer between 1 and 10000, inclusive",
             ArgumentName="partNumber",

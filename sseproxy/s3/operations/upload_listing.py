@@ -34,18 +34,25 @@ class _UploadsPage:
 
 
 def _page(given: ListMultipartUploads, found: Sequence[Upload], count: int) -> _UploadsPage:
-    """A page of uploads, with prefixes rolled up."""
+    """A page of uploads, with prefixes rolled up. The rows come by key and then by age.
+
+    Within the marker's key the rows go on behind the marker's upload; if that has ended meanwhile, they begin anew:
+    a row told twice does less harm than one not told.
+    """
     shown: list[Upload] = []
     prefixes: list[str] = []
     last = ("", "")
+    known = any((upload.key, upload.id) == (given.key_marker, given.id_marker) for upload in found)
+    behind = not known  # within the marker's key: whether the marker's upload has been passed
     for upload in found:
         prefix = _common_prefix(upload.key, given.prefix, given.delimiter)
-        if prefix is None:
-            passed = upload.key < given.key_marker or (
-                upload.key == given.key_marker and (not given.id_marker or upload.id <= given.id_marker)
-            )
-        else:
+        if prefix is not None:
             passed = prefix <= given.key_marker or prefix in prefixes
+        elif upload.key == given.key_marker:
+            passed = not given.id_marker or not behind
+            behind = behind or upload.id == given.id_marker
+        else:
+            passed = upload.key < given.key_marker
         if passed:
             continue
         if len(shown) + len(prefixes) == count:
