@@ -21,6 +21,7 @@ from kms_core.keystore.topics import TOPICS
 from kms_core.keystore.upgrade import KMS_CORE, check, upgrade
 from kms_core.service import Kms
 from kms_core.wire.endpoint import Endpoint
+from sseproxy.backend import open_store
 from sseproxy.control.buckets import BUCKETS, BucketEncryption
 from sseproxy.control.schema import HISTORY
 from sseproxy.control.uploads import Parts
@@ -31,14 +32,12 @@ from sseproxy.keys import Keys
 from sseproxy.s3.services import Services
 from sseproxy.settings import Settings
 from sseproxy.store.contract import ObjectStore
-from sseproxy.store.filesystem import FilesystemStore
 
 _THREADS = 8
 _ALL_TOPICS: tuple[Topic[Any], ...] = (*TOPICS, BUCKETS)
 ROOT_KEY_FILE = "root.key"
 DATABASE_FILE = "control.sqlite"
 AUDIT_FOLDER = "audit"
-STORE_FOLDER = "store"
 
 
 def open_root(settings: Settings, *, create: bool) -> RootOfTrust:
@@ -112,7 +111,7 @@ def build(settings: Settings) -> App:
     journal = FileJournal(settings.data / AUDIT_FOLDER, settings.audit_sync)
     kms = Kms(database, root, journal)
     authenticator = Authenticator(root, clock)
-    store = FilesystemStore(settings.data / STORE_FOLDER, clock=clock)
+    store = open_store(settings, clock)
     workers = ThreadPoolExecutor(_THREADS, thread_name_prefix="sseproxy")
     writer = ThreadPoolExecutor(1, thread_name_prefix="sseproxy-database")
     services = Services(

@@ -1,5 +1,6 @@
 """The command line."""
 
+import asyncio
 import json
 import os
 import sys
@@ -14,12 +15,16 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from kms_core.audit import journal
+from kms_core.clock import SystemClock
 from kms_core.crypto.root import RootKeyError
 from kms_core.identity.secrets import new_id, new_secret
 from kms_core.keystore.upgrade import UnknownSchema
 from sseproxy import bootstrap, logs, serve
 from sseproxy.app import AUDIT_FOLDER, build, upgrade_database
+from sseproxy.backend import NoBackend, s3_store
 from sseproxy.settings import CONFIG_VARIABLE, Settings, address
+from sseproxy.store.contract import StoreError
+from sseproxy.store.s3 import Capabilities
 
 cli = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="An S3 endpoint that encrypts every object it stores."
@@ -59,6 +64,8 @@ def _guarded(action: Callable[[], Any]) -> Any:
         bootstrap.BootstrapError,
         serve.AlreadyServed,
         journal.JournalError,
+        NoBackend,
+        StoreError,
         OSError,
     ) as problem:
         raise _fail(problem) from problem
@@ -82,6 +89,8 @@ def serve_command(
     bootstrap_file: Annotated[
         Path | None, typer.Option("--bootstrap", help="Accounts, users, keys and buckets to be there, as TOML.")
     ] = None,
+    backend: Annotated[str | None, typer.Option(help="filesystem or s3. [filesystem]")] = None,
+    backend_endpoint: Annotated[str | None, typer.Option(help="URL of the S3 server behind, for s3.")] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain, PEM.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Private key, PEM.")] = None,
     config: Annotated[Path | None, typer.Option(help=f"Settings as TOML; also {CONFIG_VARIABLE}.")] = None,
@@ -101,6 +110,8 @@ def serve_command(
         admin_listen=admin_listen,
         workers=workers,
         bootstrap=bootstrap_file,
+        backend=backend,
+        backend_endpoint=backend_endpoint,
         tls_cert=tls_cert,
         tls_key=tls_key,
     )
@@ -124,6 +135,31 @@ def _serve(settings: Settings, *, show_credentials: bool) -> None:
             print("#   aws s3 cp README.md s3://demo/ --sse aws:kms")
             print("#   aws s3 ls s3://demo", flush=True)
         serve.run(settings, bound, lock)
+
+
+@cli.command()
+def doctor(
+    backend: Annotated[str, typer.Option(help="s3: the only one that needs asking.")] = "s3",
+    backend_endpoint: Annotated[str | None, typer.Option(help="URL of the S3 server.")] = None,
+    config: Annotated[Path | None, typer.Option(help=f"Settings as TOML; also {CONFIG_VARIABLE}.")] = None,
+) -> None:
+    """Ask an S3 server what it can do, and print the table. It leaves nothing there but the scratch bucket."""
+    if config is not None:
+        os.environ[CONFIG_VARIABLE] = str(config)
+    settings = _settings(backend=backend, backend_endpoint=backend_endpoint)
+
+    async def ask() -> Capabilities:
+        store = s3_store(settings, SystemClock())
+        try:
+            return await store.capabilities()
+        finally:
+            await store.close()
+
+    found: Capabilities = _guarded(lambda: asyncio.run(ask()))
+    rows = list(found.rows())
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        print(f"{name:{width}}  {value}")
 
 
 @cli.command()

@@ -26,6 +26,7 @@ from sseproxy.app import DATABASE_FILE, App, Server, build, open_root, upgrade_d
 from sseproxy.gate.protocol import BoundedProtocol
 from sseproxy.health import admin_app
 from sseproxy.settings import Settings, address, as_environment
+from sseproxy.store.s3 import S3Store
 
 log = structlog.get_logger(__name__)
 _METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -52,6 +53,8 @@ def holding(data: Path) -> Iterator[int]:
 
 async def _prepare(app: App, settings: Settings) -> bootstrap.Credential | None:
     try:
+        if isinstance(app.store, S3Store):
+            await app.store.capabilities()  # a backend that can't be reached is told of now
         if settings.bootstrap is not None:
             await bootstrap.apply(app, bootstrap.read_bootstrap(settings.bootstrap))
         credential = bootstrap.ensure_account(app, settings, make=True)

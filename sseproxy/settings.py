@@ -24,6 +24,13 @@ class Settings(BaseSettings):
     )
     tls_cert: Path | None = Field(default=None, description="certificate chain, PEM")
     tls_key: Path | None = Field(default=None, description="private key, PEM")
+    backend: Literal["filesystem", "s3"] = Field(default="filesystem", description="where ciphertext rests")
+    backend_endpoint: str = Field(default="", description="URL of the S3 server, scheme, host and port")
+    backend_region: str = Field(default="us-east-1", description="region that requests to it are signed for")
+    backend_access_key_id: str = Field(default="", description="access key at the S3 server; else the AWS chain")
+    backend_secret_access_key: SecretStr = Field(default=SecretStr(""), description="its secret")
+    backend_bucket_prefix: str = Field(default="", description="goes before every bucket's name at the S3 server")
+    backend_scratch_bucket: str = Field(default="ssep-scratch", description="bucket there for parts that wait")
     base_domains: str = Field(
         default="", description="domains under which BUCKET.DOMAIN names a bucket, separated by commas"
     )
@@ -54,9 +61,13 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
-    def _tls_is_whole(self) -> Self:
+    def _pairs_are_whole(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key go together")
+        if (self.backend == "s3") != bool(self.backend_endpoint):
+            raise ValueError("backend = s3 and backend_endpoint go together")
+        if bool(self.backend_access_key_id) != bool(self.backend_secret_access_key.get_secret_value()):
+            raise ValueError("backend_access_key_id and backend_secret_access_key go together")
         if self.default_key is not None and self.default_encryption != "aws:kms":
             raise ValueError("default_key goes with default_encryption = aws:kms")
         return self

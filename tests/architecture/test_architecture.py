@@ -47,6 +47,7 @@ FLOORS = (
     ("sseproxy.s3.operations",),
     ("sseproxy.s3.routes",),
     ("sseproxy.gate",),
+    ("sseproxy.backend",),
     ("sseproxy.app",),
     ("sseproxy.bootstrap",),
     ("sseproxy.serve",),

@@ -5,6 +5,7 @@ Its ports are asked of the system beforehand; another process may take one in be
 
 import contextlib
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -21,6 +22,8 @@ from testkit.s3_backend import ACCESS_KEY_ID, SECRET, Backend
 _ATTEMPTS = 3
 _READY_SECONDS = 60.0
 _PORTS = ("master", "master_grpc", "volume", "volume_grpc", "filer", "filer_grpc", "s3", "s3_grpc")
+# One volume at a time for each bucket: the default of seven is for disks in many machines.
+_ENVIRONMENT = {f"WEED_MASTER_VOLUME_GROWTH_COPY_{copies}": "1" for copies in ("1", "2", "3", "OTHER")}
 _IDENTITIES = {
     "identities": [
         {
@@ -94,10 +97,10 @@ class Seaweed:
             f"-master.port={port['master']}",
             f"-master.port.grpc={port['master_grpc']}",
             "-master.telemetry=false",
-            "-master.volumeSizeLimitMB=256",
+            "-master.volumeSizeLimitMB=64",
             f"-volume.port={port['volume']}",
             f"-volume.port.grpc={port['volume_grpc']}",
-            "-volume.max=64",
+            "-volume.max=1000",
             "-volume.preStopSeconds=0",
             "-filer",
             f"-filer.port={port['filer']}",
@@ -112,7 +115,9 @@ class Seaweed:
             "-s3.allowDeleteBucketNotEmpty=false",
         ]
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=self.data)
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, cwd=self.data, env={**os.environ, **_ENVIRONMENT}
+            )
 
     def _wait_until_ready(self) -> bool:
         """Wait until a bucket can be made and a body stored: the gateway listens before its filer and volumes serve."""

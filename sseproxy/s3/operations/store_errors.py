@@ -18,7 +18,9 @@ _TABLE: tuple[tuple[type[store.StoreError], type[s3.S3Error]], ...] = (
 
 
 def as_s3_error(problem: store.StoreError) -> s3.S3Error:
-    """What the client is told."""
+    """What the client is told. What a store cannot do it says itself, in words that are fit for everybody."""
+    if isinstance(problem, store.Unsupported) and problem.args:
+        return s3.NotImplementedYet(f"The store behind this endpoint does not support that: {problem.args[0]}")
     for ours, theirs in _TABLE:
         if isinstance(problem, ours):
             return theirs()

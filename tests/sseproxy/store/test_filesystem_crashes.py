@@ -302,7 +302,7 @@ async def test_a_commit_whose_caller_gave_up_runs_to_its_end(root: Path, step: s
     store = open_store(root, failpoint)
     stage = await store.stage(BUCKET, "k", HEADERS, LARGE)
     await stage.write(NEW)
-    commit = asyncio.create_task(stage.commit("e-1", None))
+    commit = asyncio.create_task(stage.commit("e-1"))
     await asyncio.to_thread(reached_it.wait)
     commit.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -330,7 +330,7 @@ async def test_a_write_that_was_cancelled_can_only_be_aborted(root: Path, turns:
     with pytest.raises(asyncio.CancelledError):
         await writing
     with pytest.raises(StoreFailure):
-        await stage.commit("e-1", None)
+        await stage.commit("e-1")
     await stage.abort()
     assert blobs_on_disk(root) == set()
     with pytest.raises(NoSuchKey):
