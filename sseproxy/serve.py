@@ -23,9 +23,11 @@ from uvicorn.supervisors import Multiprocess
 
 from sseproxy import bootstrap
 from sseproxy.app import DATABASE_FILE, App, Server, build, open_root, upgrade_database
+from sseproxy.backend import NoBackend
 from sseproxy.gate.protocol import BoundedProtocol
 from sseproxy.health import admin_app
 from sseproxy.settings import Settings, address, as_environment
+from sseproxy.store.contract import StoreError
 from sseproxy.store.s3 import S3Store
 
 log = structlog.get_logger(__name__)
@@ -51,10 +53,18 @@ def holding(data: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
+async def _ask(store: S3Store, settings: Settings) -> None:
+    """A backend that can't be used is told of at the start, not at the first request."""
+    try:
+        await store.capabilities()
+    except StoreError as problem:
+        raise NoBackend(f"the backend at {settings.backend_endpoint} can't be used: {problem}") from problem
+
+
 async def _prepare(app: App, settings: Settings) -> bootstrap.Credential | None:
     try:
         if isinstance(app.store, S3Store):
-            await app.store.capabilities()  # a backend that can't be reached is told of now
+            await _ask(app.store, settings)
         if settings.bootstrap is not None:
             await bootstrap.apply(app, bootstrap.read_bootstrap(settings.bootstrap))
         credential = bootstrap.ensure_account(app, settings, make=True)

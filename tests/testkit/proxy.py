@@ -105,6 +105,7 @@ class Proxy:
                 self.draining = _drain(self.process, log)
                 self._wait_until_ready()
                 return self
+        self._ended()
         raise AssertionError(f"the proxy did not start: {''.join(said)}")
 
     def _wait_until_ready(self) -> None:

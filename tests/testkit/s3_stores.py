@@ -44,12 +44,12 @@ async def capabilities_of(backend: Backend) -> Capabilities:
 
 @contextlib.asynccontextmanager
 async def store_on(
-    backend: Backend, capabilities: Capabilities | None = None, *, endpoint: Endpoint | None = None, **more: Any
+    backend: Backend, capabilities: Capabilities | None = None, *, clean: bool = True, **more: Any
 ) -> AsyncIterator[S3Store]:
-    """A store whose buckets go when it ends."""
+    """A store whose buckets go when it ends, unless there are none to `clean`."""
     prefix = f"t{next(_NUMBERS)}-"
     store = S3Store(
-        endpoint or endpoint_of(backend),
+        endpoint_of(backend),
         clock=SystemClock(),
         prefix=prefix,
         capabilities=capabilities,
@@ -59,7 +59,8 @@ async def store_on(
         yield store
     finally:
         await store.close()
-        await asyncio.to_thread(remove, backend, prefix)
+        if clean:
+            await asyncio.to_thread(remove, backend, prefix)
 
 
 def remove(backend: Backend, prefix: str) -> None:

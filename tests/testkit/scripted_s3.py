@@ -106,6 +106,12 @@ class ScriptedBackend:
         """Script the next requests of a method."""
         self.script[method].extend(actions)
 
+    def forget(self) -> None:
+        """Forget what was asked so far."""
+        self.seen.clear()
+        self.begun.clear()
+        self.ended.clear()
+
     async def until_begun(self) -> None:
         """Wait for the head of a request. (A test that waits in vain is ended by the client's own limits.)"""
         await self.begun.wait()

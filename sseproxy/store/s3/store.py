@@ -81,7 +81,7 @@ class S3Store:
         self._client = Client(endpoint, clock)
         self._buckets = Buckets(self._client)
         self._clock = clock
-        self._prefix = prefix
+        self.prefix: Final = prefix
         self._scratch = prefix + scratch
         self._max_put = max_put
         self._park_seconds = park_seconds
@@ -95,7 +95,7 @@ class S3Store:
 
     async def create_bucket(self, bucket: str) -> None:
         """See `ObjectStore.create_bucket`."""
-        if self._prefix + bucket == self._scratch:
+        if self.prefix + bucket == self._scratch:
             raise Unsupported("that name is the scratch bucket's")
         await self._buckets.create(self._at(bucket))
 
@@ -244,9 +244,9 @@ class S3Store:
 
     def _at(self, bucket: str) -> str:
         """The bucket's name at the backend. The scratch bucket is nobody's: NoSuchBucket."""
-        if self._prefix + bucket == self._scratch:
+        if self.prefix + bucket == self._scratch:
             raise NoSuchBucket(bucket)
-        return self._prefix + bucket
+        return self.prefix + bucket
 
     async def _head(self, bucket: str, key: str, version: str | None) -> Answer:
         query = (("versionId", version),) if version not in (None, "null") else ()
