@@ -14,6 +14,8 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[1]))  # for testkit, which starts the real servers
+
 from contenders import KMS, PROFILE, taking_part
 from measure import run
 from stages import profiles
@@ -27,6 +29,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python tests/bench", description=__doc__)
     parser.add_argument("--endpoint", help="URL of another S3 server, on plain HTTP, to be measured too")
     parser.add_argument("--endpoint-pid", type=int, help="its process on this machine, for CPU and memory")
+    parser.add_argument("--backend", action="store_true", help="a SeaweedFS too, by itself and behind the proxy")
     parser.add_argument("--seconds", type=float, help="for each server and case (2.2; quick: 0.4)")
     parser.add_argument("--quick", action="store_true", help="less of everything, in under 40 seconds")
     parser.add_argument("--signed-payload", action="store_true", help="sign the bodies too, as clients do on HTTP")
@@ -49,7 +52,7 @@ def main() -> None:
     given = _arguments()
     began = time.monotonic()
     seconds = given.seconds or (0.4 if given.quick else 2.2)
-    limit = max(_QUICK if given.quick else _FULL, 0.0 if given.seconds is None else given.seconds * 80)
+    limit = (1.8 if given.backend else 1.0) * max(_QUICK if given.quick else _FULL, 0.0 if given.seconds is None else given.seconds * 80)
 
     def tell(what: str) -> None:
         print(f"{time.monotonic() - began:5.0f} s  {what}", file=sys.stderr, flush=True)
@@ -62,7 +65,12 @@ def main() -> None:
         folder = Path(name)
         tell("start the servers, put what will be read")
         with taking_part(
-            folder, cases, given.endpoint, given.endpoint_pid, signed_payload=given.signed_payload
+            folder,
+            cases,
+            given.endpoint,
+            given.endpoint_pid,
+            backend=given.backend,
+            signed_payload=given.signed_payload,
         ) as contenders:
             rows += run(
                 contenders,

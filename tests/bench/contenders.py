@@ -14,12 +14,14 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from client import drive
 from processes import READY, Process, serving
+from testkit import seaweed
 from workload import BODIES, LISTED, Case, Signer, Verb
 
 _HERE = Path(__file__).parent
 _ID, _SECRET = "AKIABENCHEXAMPLE0001", "bench/secret/key/0000000000000000000000001"
 _SSE = "x-amz-server-side-encryption"
 BARE, KMS, S3, ENDPOINT = "bare", "SSE-KMS", "SSE-S3", "endpoint"
+WEED, OVER = "SeaweedFS", "over it"
 PROFILE = "profile.json"
 
 
@@ -39,11 +41,11 @@ class Contender:
 
 
 @contextmanager
-def proxy(data: Path, out: Path) -> Iterator[tuple[str, Process]]:
+def proxy(data: Path, out: Path, *more: str, **environment: str) -> Iterator[tuple[str, Process]]:
     """The proxy on a folder, with one worker. It has the sampler in it, which costs nothing until it is asked for, and
     writes to `out`."""
-    words = [str(out), "serve", "--data", str(data), "--listen", "127.0.0.1:0"]
-    environment = {
+    words = [str(out), "serve", "--data", str(data), "--listen", "127.0.0.1:0", *more]
+    environment |= {
         "SSEPROXY_ROOT_ACCESS_KEY_ID": _ID,
         "SSEPROXY_ROOT_SECRET_ACCESS_KEY": _SECRET,
         "SSEPROXY_ACCOUNT_ID": "111122223333",
@@ -80,7 +82,7 @@ def seed(signer: Signer, cases: Sequence[Case], *, lists: bool) -> None:
 
 @contextmanager
 def taking_part(
-    folder: Path, cases: Sequence[Case], endpoint: str | None, pid: int | None, *, signed_payload: bool
+    folder: Path, cases: Sequence[Case], endpoint: str | None, pid: int | None, *, backend: bool, signed_payload: bool
 ) -> Iterator[list[Contender]]:
     """Start everybody, and put what will be read."""
     with ExitStack() as stack:
@@ -92,9 +94,28 @@ def taking_part(
         found += [Contender(name, signer, process) for name, signer in signers.items()]
         if endpoint is not None:
             found.append(_endpoint(stack, endpoint, pid, signed_payload=signed_payload))
+        if backend:
+            found += _over_a_backend(stack, folder, signed_payload=signed_payload)
         for contender in found[1:]:
-            seed(contender.signer, cases, lists=contender.name != KMS)
+            seed(contender.signer, cases, lists=contender.name not in (KMS, WEED))
         yield found
+
+
+def _over_a_backend(stack: ExitStack, folder: Path, *, signed_payload: bool) -> list[Contender]:
+    """A SeaweedFS by itself, and the proxy over it."""
+    weed = stack.enter_context(seaweed.running(folder / "weed"))
+    behind = weed.backend
+    credentials = Credentials(behind.access_key_id, behind.secret)
+    plain = Signer(behind.endpoint, credentials, _make_bucket(behind.endpoint, credentials), "weed", {}, signed_payload)
+    words = ("--backend", "s3", "--backend-endpoint", behind.endpoint)
+    access = {
+        "SSEPROXY_BACKEND_ACCESS_KEY_ID": behind.access_key_id,
+        "SSEPROXY_BACKEND_SECRET_ACCESS_KEY": behind.secret,
+    }
+    url, process = stack.enter_context(proxy(folder / "over", folder / "unused.json", *words, **access))
+    over = proxy_signers(url, signed_payload=signed_payload)[KMS]
+    assert weed.process is not None
+    return [Contender(WEED, plain, Process(weed.process.pid)), Contender(OVER, over, process)]
 
 
 def _endpoint(stack: ExitStack, url: str, pid: int | None, *, signed_payload: bool) -> Contender:

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from contenders import BARE, ENDPOINT, KMS, S3
+from contenders import BARE, ENDPOINT, KMS, OVER, S3, WEED
 from measure import Result, Row
 from rich.console import Console
 from rich.table import Table
 from stages import Profile
 from workload import MIB, Verb
 
-_NAMES = (BARE, KMS, S3, ENDPOINT)
+_NAMES = (BARE, KMS, S3, ENDPOINT, WEED, OVER)
 # design.md, "Where the microseconds may go": microseconds of server CPU, and the sampler's stages that belong there
 _BUDGETS: dict[str, tuple[tuple[str, int, tuple[str, ...]], ...]] = {
     "GET 1 KiB": (

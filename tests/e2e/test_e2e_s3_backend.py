@@ -195,7 +195,7 @@ def test_the_scratch_bucket_is_nobodys(front: Proxy) -> None:
 
 def test_a_backend_that_is_not_there_is_told_of_at_the_start(tmp_path: Path) -> None:
     with (
-        pytest.raises(AssertionError, match="the backend at http://127.0.0.1:9 can't be used"),
+        pytest.raises(AssertionError, match=r"the backend at http://127\.0\.0\.1:9 can.t be used"),
         over(Backend("nobody", "http://127.0.0.1:9"), tmp_path / "data"),
     ):
         pass
