@@ -52,7 +52,9 @@ def main() -> None:
     given = _arguments()
     began = time.monotonic()
     seconds = given.seconds or (0.4 if given.quick else 2.2)
-    limit = (1.8 if given.backend else 1.0) * max(_QUICK if given.quick else _FULL, 0.0 if given.seconds is None else given.seconds * 80)
+    limit = max(_QUICK if given.quick else _FULL, 0.0 if given.seconds is None else given.seconds * 80)
+    if given.backend:
+        limit *= 1.8
 
     def tell(what: str) -> None:
         print(f"{time.monotonic() - began:5.0f} s  {what}", file=sys.stderr, flush=True)
