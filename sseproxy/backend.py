@@ -7,6 +7,7 @@ or instance metadata). Those that expire are renewed by a thread of their own: t
 import threading
 
 import botocore.session
+import structlog
 from botocore.credentials import ReadOnlyCredentials, RefreshableCredentials
 
 from kms_core.clock import Clock
@@ -16,6 +17,7 @@ from sseproxy.store.contract import ObjectStore
 from sseproxy.store.filesystem import FilesystemStore
 from sseproxy.store.s3 import Credentials, CredentialSource, Endpoint, S3Store
 
+log = structlog.get_logger(__name__)
 STORE_FOLDER = "store"
 _RENEW_SECONDS = 60.0
 
@@ -41,7 +43,10 @@ def _from_chain() -> CredentialSource:
     def renew() -> None:
         while True:
             threading.Event().wait(_RENEW_SECONDS)
-            latest[0] = _as_credentials(found.get_frozen_credentials())
+            try:
+                latest[0] = _as_credentials(found.get_frozen_credentials())
+            except Exception:
+                log.exception("the backend's credentials could not be renewed; trying again")
 
     threading.Thread(target=renew, name="backend-credentials", daemon=True).start()
     return lambda: latest[0]

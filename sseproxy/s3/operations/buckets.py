@@ -91,9 +91,15 @@ async def _create(call: Call[CreateBucket]) -> Reply:
 
 
 async def make(call: Call[CreateBucket], bucket: Bucket) -> None:
-    """At the store first: a folder that no bucket knows of is harmless, the reverse is not."""
-    with contextlib.suppress(store.BucketExists):
+    """At the store first: an empty bucket there that we don't know of is harmless, the reverse is not.
+
+    One with something in it is somebody's. Who would make it anew here does not become its owner.
+    """
+    try:
         await call.services.store.create_bucket(bucket.name)
+    except store.BucketExists as problem:
+        if (await call.services.store.list(bucket.name, "", "", "", 1)).rows:
+            raise s3.BucketAlreadyExists(BucketName=bucket.name) from problem
 
     def write(transaction: Transaction) -> None:
         winner = call.services.database.snapshot().get(BUCKETS, bucket.name)

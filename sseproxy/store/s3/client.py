@@ -17,7 +17,7 @@ import aiohttp
 from yarl import URL
 
 from kms_core.clock import Clock
-from sseproxy.store.contract import Busy, StoreFailure
+from sseproxy.store.contract import StoreFailure
 
 from .errors import Answer, refusal
 from .names import path_of, query_of
@@ -177,6 +177,3 @@ def lower(response: aiohttp.ClientResponse) -> dict[str, str]:
     for name, value in response.headers.items():
         found.setdefault(name.lower(), value)
     return found
-
-
-__all__ = ["BLOCK", "Answer", "Busy", "Client", "Endpoint", "Request", "Timeouts", "lower", "whole"]

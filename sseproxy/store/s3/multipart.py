@@ -5,8 +5,9 @@ last is parked in the scratch bucket, since the object's footer has to follow it
 be repeated: whether the object that stands is the one of this upload is told by its envelope, which no other has.
 """
 
+import contextlib
 import secrets
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 
 from kms_core.clock import Clock
 from sseproxy.store.contract import (
@@ -140,17 +141,12 @@ class Uploads:
 
     async def discard(self, bucket: str, places: Sequence[str]) -> None:
         """Drop parked parts. What the backend has under a part's number is replaced, or goes with the upload."""
-        for place in places:
-            try:
-                where = read_place(bucket, place)
-            except NoSuchUpload:
-                continue
-            if isinstance(where, Parked):
-                await self._drop(where.key)
+        for where in _parked(bucket, places):
+            await self._drop(where.key)
 
     async def sweep(self, bucket: str, keep: Collection[str], *, at_once: bool = False) -> int:
         """Drop what is parked for `bucket`, not in `keep`, and old enough; how many that were."""
-        kept = {where.key for place in keep if isinstance(where := read_place(bucket, place), Parked)}
+        kept = {where.key for where in _parked(bucket, keep)}
         before = self._clock.now() - (0 if at_once else self._park_seconds)
         dropped, after, more = 0, "", True
         while more:
@@ -252,6 +248,17 @@ def etag_of(answer: Answer) -> str:
 def version_of(answer: Answer) -> str:
     """The backend's version id."""
     return answer.headers.get("x-amz-version-id") or "null"
+
+
+def _parked(bucket: str, places: Iterable[str]) -> list[Parked]:
+    """Those of the places that are parked parts of this bucket; what is no place of ours is nothing of ours."""
+    found = []
+    for place in places:
+        with contextlib.suppress(NoSuchUpload):
+            where = read_place(bucket, place)
+            if isinstance(where, Parked):
+                found.append(where)
+    return found
 
 
 def _part_request(bucket: str, key: str, upload: str, number: int) -> Request:
