@@ -17,18 +17,21 @@ from sseproxy.store.contract import ObjectStat
 
 _OFF_LOOP = 262_144
 _SUFFIX = 65_536
+_WHOLE = 1_048_576
 SMALL = 65_536
 """A range of so many bytes is answered in one piece."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How an object's plaintext lies in parts: their numbers and lengths; the salts, where the footer was read."""
+    """How an object's plaintext lies in parts: their numbers and lengths; the salts, where the footer was read; and all
+    of the stored bytes, where a small object was fetched whole for its footer."""
 
     numbers: tuple[int, ...]
     lengths: tuple[int, ...]
     salts: tuple[bytes | None, ...]
     footer: Footer | None = None
+    held: bytes | None = None
 
     @property
     def size(self) -> int:
@@ -44,15 +47,18 @@ def stored_plaintext_size(stat: ObjectStat) -> int:
         raise unreadable() from problem
 
 
-async def read_layout(services: Services, stat: ObjectStat, opened: Opened, *, footer: bool) -> Layout:
-    """The layout; the footer is fetched for a multipart object, or when asked for. S3Error."""
+async def read_layout(
+    services: Services, stat: ObjectStat, opened: Opened, *, footer: bool, body: bool = True
+) -> Layout:
+    """The layout; the footer is fetched for a multipart object, or when asked for. `body`: it will be read, too, so a
+    small one comes along. S3Error."""
     size = stored_plaintext_size(stat)
     if opened.envelope.size not in (None, size):
         raise unreadable()
     if not opened.envelope.multipart and not footer:
         return Layout((0,), (size,), (None,))
     try:
-        found = await _read_footer(services, stat, opened)
+        found, held = await _read_footer(services, stat, opened, body=body)
     except CipherError as problem:
         raise unreadable() from problem
     if found.multipart != opened.envelope.multipart:
@@ -63,18 +69,24 @@ async def read_layout(services: Services, stat: ObjectStat, opened: Opened, *, f
         tuple(part.length for part in parts),
         tuple(part.salt for part in parts),
         found,
+        held,
     )
 
 
-async def _read_footer(services: Services, stat: ObjectStat, opened: Opened) -> Footer:
+async def _read_footer(
+    services: Services, stat: ObjectStat, opened: Opened, *, body: bool
+) -> tuple[Footer, bytes | None]:
+    """The footer; and the whole body, if it is wanted and small enough to be had in the same request."""
     wanted = min(stat.size, _SUFFIX if opened.envelope.multipart else footer_size(1) + TAIL)
+    wanted = stat.size if body and stat.size <= _WHOLE else wanted
     suffix = await _collect(services, stat, stat.size - wanted)
     length = open_tail(suffix[-TAIL:])
     if length + TAIL > len(suffix):
         if length + TAIL > stat.size:
             raise unreadable()
         suffix = await _collect(services, stat, stat.size - length - TAIL)
-    return open_footer(suffix[-length - TAIL : -TAIL], opened.oek, stat.size)
+    footer = open_footer(suffix[-length - TAIL : -TAIL], opened.oek, stat.size)
+    return footer, suffix if len(suffix) == stat.size else None
 
 
 async def _collect(services: Services, stat: ObjectStat, first: int) -> bytes:
@@ -102,7 +114,8 @@ async def plaintext(
     begin = todo[-1][1]
     end = todo[0][1] + todo[0][2] - 1
     opener, _, due = todo.pop()
-    async for stored in services.store.open(stat, begin, end):
+    source = services.store.open(stat, begin, end) if layout.held is None else _one(layout.held[begin : end + 1])
+    async for stored in source:
         block = memoryview(stored)
         while block:
             piece, block = block[:due], block[due:]
@@ -118,6 +131,10 @@ async def plaintext(
                 if todo:
                     opener, _, due = todo.pop()
     opener.finish()
+
+
+async def _one(block: bytes) -> AsyncIterator[bytes]:
+    yield block
 
 
 async def whole(services: Services, stat: ObjectStat, opened: Opened, layout: Layout, first: int, last: int) -> bytes:

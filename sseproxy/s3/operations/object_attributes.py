@@ -95,7 +95,7 @@ async def _get(call: Call[GetObjectAttributes]) -> Reply:
         raise denial(call.caller, call.bucket, action, call.target.arn, decision)
     stat = await find(call)
     opened = open_object(services, call.caller, call.facts, call.target, stat.headers)
-    layout: Layout = await read_layout(services, stat, opened, footer=True)
+    layout: Layout = await read_layout(services, stat, opened, footer=True, body=False)
     checksum = footer_checksum(layout.footer) if layout.footer is not None else None
     shown: list[str] = []
     if "ETag" in wanted:

@@ -197,7 +197,8 @@ async def _read(call: Call[ReadObject], stat: ObjectStat) -> Reply:
         return unchanged
     size = stored_plaintext_size(stat)
     wanted = read_range(given.range, size)
-    layout = await read_layout(services, stat, opened, footer=given.part_number is not None or given.wants_checksums)
+    footer = given.part_number is not None or (given.wants_checksums and wanted is None)
+    layout = await read_layout(services, stat, opened, footer=footer)
     headers = _headers(stat, opened.envelope) | given.overrides.pairs()
     wanted = _narrow(given, layout, headers, wanted)
     if wanted is None or wanted.length == 0:
@@ -235,7 +236,7 @@ async def _head(call: Call[ReadObject]) -> Reply:
     headers = _headers(stat, envelope) | given.overrides.pairs()
     if given.wants_checksums or given.part_number is not None:
         opened = open_object(call.services, call.caller, call.facts, call.target, stat.headers)
-        layout = await read_layout(call.services, stat, opened, footer=True)
+        layout = await read_layout(call.services, stat, opened, footer=True, body=False)
         wanted = _narrow(given, layout, headers, wanted)
     if wanted is None or wanted.length == 0:
         return Reply(200, headers, b"", size)
