@@ -81,6 +81,7 @@ class Proxy:
     listen: str = "127.0.0.1:0"
     process: subprocess.Popen[str] | None = None
     draining: threading.Thread | None = None
+    admin: str = ""
 
     def start(self) -> "Proxy":
         """Start it and wait until it serves."""
