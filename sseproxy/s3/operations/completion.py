@@ -24,6 +24,7 @@ from sseproxy.s3.encryption import KEY_ID
 from sseproxy.s3.etags import bare, multipart_etag, opaque_etag, quote
 from sseproxy.s3.fields import Header, Query, number
 from sseproxy.s3.operation import BodyKind, Call, Operation, Reply, Scope
+from sseproxy.s3.operations.objects_read import version_header
 from sseproxy.s3.operations.objects_write import WriteConditions, commit_error
 from sseproxy.s3.operations.uploads import MAX_PARTS, XML, all_parts, find_upload, kind_of
 from sseproxy.store import contract as store
@@ -190,7 +191,7 @@ async def _complete(call: Call[CompleteMultipartUpload]) -> Reply:
     except store.StoreError as problem:
         condition = "If-None-Match" if expect is not None and expect.absent else "If-Match"
         raise commit_error(problem, condition, call.target.key) from problem
-    result = {"etag": done.etag}
+    result = {"etag": done.etag, "version": done.version}
     if checksum is not None:
         result |= {
             "algorithm": checksum.algorithm,
@@ -218,7 +219,7 @@ def _completed(call: Call[CompleteMultipartUpload], upload: Upload, result: dict
     if "checksum" in result:
         parts.append(xml.element(f"Checksum{result['algorithm']}", result["checksum"]))
         parts.append(xml.element("ChecksumType", result["type"]))
-    headers = {**XML, **answer_for(read_envelope(upload.headers))}
+    headers = {**XML, **version_header(result["version"]), **answer_for(read_envelope(upload.headers))}
     return Reply(200, headers, xml.document("CompleteMultipartUploadResult", parts))
 
 

@@ -37,6 +37,8 @@ async def _delete(call: Call[DeleteObject]) -> Reply:
     if given.if_match is not None or given.if_size is not None or given.if_modified is not None:
         raise NotImplementedYet("Conditional deletes are not implemented")
     check_version(given.version)
+    if given.version not in (None, NULL_VERSION):
+        raise NotImplementedYet("Deleting one version is not implemented")
     await call.audit.before_effect()
     await call.services.store.delete(call.target.bucket, [call.target.key])
     return Reply(204)

@@ -20,7 +20,7 @@ from sseproxy.s3.errors import InvalidArgument, InvalidRequest
 from sseproxy.s3.fields import Header, Query, number
 from sseproxy.s3.listing import limit
 from sseproxy.s3.operation import Call, Operation, Reply, Scope
-from sseproxy.s3.operations.objects_read import check_version, find
+from sseproxy.s3.operations.objects_read import find
 
 _NAMES = ("ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize")
 
@@ -87,13 +87,12 @@ def _parts(given: GetObjectAttributes, entries: Sequence[PartEntry], checksum: C
 async def _get(call: Call[GetObjectAttributes]) -> Reply:
     given, services = call.input, call.services
     check_read_fields(given.encryption)
-    check_version(given.version)
     wanted = _wanted(given.wanted)
     action = "s3:GetObjectAttributes"
     decision = decide(call.caller, call.facts, call.snapshot, call.bucket, action, call.target.arn, call.conditions)
     if not decision.allowed:
         raise denial(call.caller, call.bucket, action, call.target.arn, decision)
-    stat = await find(call)
+    stat = await find(call, given.version)
     opened = open_object(services, call.caller, call.facts, call.target, stat.headers)
     layout: Layout = await read_layout(services, stat, opened, footer=True, body=False)
     checksum = footer_checksum(layout.footer) if layout.footer is not None else None

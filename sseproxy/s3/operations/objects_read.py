@@ -13,6 +13,7 @@ from typing import Annotated
 from kms_core.caller import CallerKind
 from sseproxy.authorize import may_list
 from sseproxy.cipher.envelope import Envelope
+from sseproxy.control.buckets import Bucket
 from sseproxy.objects.protection import Opened, answer_for, open_object, read_envelope
 from sseproxy.objects.reader import SMALL, Layout, begin, plaintext, read_layout, stored_plaintext_size, whole
 from sseproxy.objects.writer import COMPOSITE, footer_checksum
@@ -30,6 +31,7 @@ from sseproxy.s3.errors import (
 from sseproxy.s3.etags import quote
 from sseproxy.s3.fields import Header, Query, number
 from sseproxy.s3.metadata import PREFIX
+from sseproxy.s3.names import Target
 from sseproxy.s3.operation import Call, Operation, Reply, Scope
 from sseproxy.s3.preconditions import ReadConditions, check_read
 from sseproxy.s3.ranges import ByteRange, read_range
@@ -83,21 +85,32 @@ class ReadObject:
 
 
 def check_version(version: str | None) -> None:
-    """There are no versions yet: only `null` names one. InvalidArgument, NoSuchVersion."""
+    """InvalidArgument for a version id that is none."""
     if version == "":
         raise InvalidArgument("Version id cannot be the empty string", ArgumentName="versionId", ArgumentValue="")
-    if version not in (None, NULL_VERSION):
-        raise NoSuchVersion(VersionId=version or "")
 
 
-async def find(call: Call[object]) -> ObjectStat:
-    """The object, or the error that this caller may learn of."""
+async def find(call: Call[object], version: str | None = None) -> ObjectStat:
+    """The object, or the error that this caller may learn of. A version is the store's to know."""
+    return await find_at(call, call.bucket, call.target, version)
+
+
+async def find_at(call: Call[object], bucket: Bucket, target: Target, version: str | None) -> ObjectStat:
+    """The same for an object elsewhere: the source of a copy."""
+    check_version(version)
     try:
-        return await call.services.store.stat(call.target.bucket, call.target.key)
+        return await call.services.store.stat(target.bucket, target.key, version)
     except store.NoSuchKey as problem:
-        if not may_list(call.caller, call.facts, call.snapshot, call.bucket, call.conditions):
+        if not may_list(call.caller, call.facts, call.snapshot, bucket, call.conditions):
             raise AccessDenied from problem
-        raise NoSuchKey(Key=call.target.key) from problem
+        if version not in (None, NULL_VERSION):
+            raise NoSuchVersion(Key=target.key, VersionId=version or "") from problem
+        raise NoSuchKey(Key=target.key) from problem
+
+
+def version_header(version: str) -> dict[str, str]:
+    """The id of a version, where the store has versions."""
+    return {} if version == NULL_VERSION else {"x-amz-version-id": version}
 
 
 @lru_cache(maxsize=4096)
@@ -110,6 +123,7 @@ def _headers(stat: ObjectStat, envelope: Envelope) -> dict[str, str]:
         "last-modified": _http_date(int(stat.modified)),
         "etag": quote(stat.etag),
         "accept-ranges": "bytes",
+        **version_header(stat.version),
         **answer_for(envelope),
     }
     headers.update(stat.headers.system)
@@ -172,7 +186,6 @@ def _check(call: Call[ReadObject]) -> None:
     check_read_fields(call.input.encryption)
     if call.caller.kind is CallerKind.ANONYMOUS and call.input.overrides != Overrides():
         raise InvalidRequest("Request specific response headers cannot be used for anonymous GET requests.")
-    check_version(call.input.version)
     if call.input.part_number is not None:
         if call.input.range is not None:
             raise InvalidRequest("Cannot specify both Range header and partNumber query parameter")
@@ -184,7 +197,7 @@ async def _get(call: Call[ReadObject]) -> Reply:
     _check(call)
     for _ in range(_ATTEMPTS):
         try:
-            return await _read(call, await find(call))
+            return await _read(call, await find(call, call.input.version))
         except store.Replaced:
             continue  # overwritten between stat and read: look again, so that no reader sees a mix
     raise store.StoreFailure("sseproxy.s3.operations.objects_read: the object is replaced faster than it is read")
@@ -227,7 +240,7 @@ async def _reply(
 async def _head(call: Call[ReadObject]) -> Reply:
     _check(call)
     given = call.input
-    stat = await find(call)
+    stat = await find(call, given.version)
     envelope = read_envelope(stat.headers)
     if (unchanged := _unchanged(given, stat, envelope)) is not None:
         return unchanged

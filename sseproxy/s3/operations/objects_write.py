@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from kms_core.caller import CallerKind
-from sseproxy.authorize import decide, denial, may_list
+from sseproxy.authorize import decide, denial
 from sseproxy.cipher.errors import CipherError
 from sseproxy.cipher.geometry import object_size
 from sseproxy.cipher.stream import ObjectSealer
-from sseproxy.control.buckets import BUCKETS, Bucket
+from sseproxy.control.buckets import BUCKETS
 from sseproxy.objects.protection import Opened, Protected, open_object, protect, unreadable
 from sseproxy.objects.reader import Layout, plaintext, read_layout
 from sseproxy.objects.writer import SALT, Checksum, footer_checksum, pour, sent_checksum, single_tail
@@ -27,7 +27,7 @@ from sseproxy.s3.fields import Header, Metadata
 from sseproxy.s3.metadata import Pairs, SystemHeaders, check_metadata
 from sseproxy.s3.names import Target
 from sseproxy.s3.operation import BodyKind, Call, Operation, Reply, Scope
-from sseproxy.s3.operations.objects_read import check_version
+from sseproxy.s3.operations.objects_read import find_at, version_header
 from sseproxy.s3.preconditions import CopyConditions, check_copy
 from sseproxy.s3.unserved import UnservedFields, check_unserved
 from sseproxy.store import contract as store
@@ -144,7 +144,7 @@ async def _put(call: Call[PutObject]) -> Reply:
     except BaseException:
         await stage.abort()
         raise
-    headers = {"etag": quote(done.etag), **kept.answer}
+    headers = {"etag": quote(done.etag), **version_header(done.version), **kept.answer}
     if checksum is not None:
         headers[checksum.algorithm.header] = encode(checksum.digest)
         headers["x-amz-checksum-type"] = checksum.type
@@ -165,31 +165,21 @@ async def open_source(call: Call[object], given: SourceFields) -> Source:
     """The source of a copy: s3:GetObject on it, its conditions, then kms:Decrypt as this caller. S3Error."""
     source = read_copy_source(given.source)
     call.audit.about(source.target)
-    check_version(source.version)
     bucket = call.snapshot.get(BUCKETS, source.target.bucket)
     if bucket is None:
         raise s3.NoSuchBucket(BucketName=source.target.bucket)
     if given.owner not in (None, bucket.account):
         raise s3.AccessDenied
-    action = "s3:GetObject"
+    action = "s3:GetObject" if source.version is None else "s3:GetObjectVersion"
     decision = decide(call.caller, call.facts, call.snapshot, bucket, action, source.target.arn, call.conditions)
     if not decision.allowed:
         raise denial(call.caller, bucket, action, source.target.arn, decision)
-    stat = await _find_source(call, bucket, source.target)
+    stat = await find_at(call, bucket, source.target, source.version)
     check_copy(given.conditions, stat.etag, stat.modified)
     facts = replace(call.facts, region=bucket.region)  # the source's key is in the source's region
     opened = open_object(call.services, call.caller, facts, source.target, stat.headers)
     layout = await read_layout(call.services, stat, opened, footer=True)
     return Source(source.target, stat, opened, layout)
-
-
-async def _find_source(call: Call[object], bucket: Bucket, target: Target) -> ObjectStat:
-    try:
-        return await call.services.store.stat(target.bucket, target.key)
-    except store.NoSuchKey as problem:
-        if not may_list(call.caller, call.facts, call.snapshot, bucket, call.conditions):
-            raise s3.AccessDenied from problem
-        raise s3.NoSuchKey(Key=target.key) from problem
 
 
 async def source_blocks(call: Call[object], source: Source, first: int, last: int) -> AsyncIterator[bytes | bytearray]:
@@ -256,7 +246,7 @@ async def _copy(call: Call[CopyObject]) -> Reply:
         xml.element(f"Checksum{checksum.algorithm}", encode(checksum.digest)),
         xml.element("ChecksumType", checksum.type),
     ]
-    headers = {"content-type": "application/xml", **kept.answer}
+    headers = {"content-type": "application/xml", **version_header(done.version), **kept.answer}
     return Reply(200, headers, xml.document("CopyObjectResult", result))
 
 
