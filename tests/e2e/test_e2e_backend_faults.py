@@ -71,8 +71,9 @@ def test_a_multipart_upload_survives_the_death_of_the_proxy_after_each_step(prox
     assert s3.get_object(Bucket=BUCKET, Key="m")["Body"].read() == body
 
 
+@pytest.mark.parametrize("who", ["proxy", "backend"])
 @pytest.mark.parametrize("after", [0.0, 0.05])
-def test_a_complete_that_is_cut_off_can_be_repeated(proxy: Proxy, after: float) -> None:
+def test_a_complete_that_is_cut_off_can_be_repeated(proxy: Proxy, weed: Seaweed, who: str, after: float) -> None:
     """The moment of the kill varies; whatever it hits, a repeated Complete makes the whole object."""
     s3, body = proxy.client("s3", ALICE, **PATIENT), os.urandom(5 * MIB + 5)
     upload = s3.create_multipart_upload(Bucket=BUCKET, Key="m")["UploadId"]
@@ -80,12 +81,15 @@ def test_a_complete_that_is_cut_off_can_be_repeated(proxy: Proxy, after: float) 
     pieces = (body[: 5 * MIB], body[5 * MIB :])
     etags = [s3.upload_part(**named, PartNumber=at, Body=piece)["ETag"] for at, piece in enumerate(pieces, 1)]
     parts = {"Parts": [{"PartNumber": at, "ETag": etag} for at, etag in enumerate(etags, 1)]}
-    timer = threading.Timer(after, proxy.kill)
+    timer = threading.Timer(after, proxy.kill if who == "proxy" else weed.kill)
     timer.start()
     with contextlib.suppress(ClientError, BotoCoreError):
         s3.complete_multipart_upload(**named, MultipartUpload=parts)
     timer.join()
-    proxy.start()
+    if who == "proxy":
+        proxy.start()
+    else:
+        weed.start()
     again = proxy.client("s3", ALICE, **PATIENT)
     again.complete_multipart_upload(**named, MultipartUpload=parts)
     assert again.get_object(Bucket=BUCKET, Key="m")["Body"].read() == body
