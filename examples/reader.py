@@ -20,7 +20,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 S, M, META, UNKNOWN = 65_536, 5_242_880, "x-amz-meta-", b"\xff" * 8
-FILLED = r"^(=\?UTF-8\?B\?\?=+)=\Z|^=\?UTF-8\?B\?\?=\Z"
+FILLED, TYPED = r"^(=\?UTF-8\?B\?\?=+)=\Z|^=\?UTF-8\?B\?\?=\Z", r"^(application/octet-stream.*); ssep=1\Z"
 SYSTEM = ["content-type", "content-encoding", "content-language", "content-disposition", "cache-control", "expires"]
 SYSTEM += ["x-amz-website-redirect-location"]
 number = int.from_bytes
@@ -126,7 +126,7 @@ def load_headers(text: str) -> tuple[Envelope, dict[str, str], dict[str, str]]:
         return Envelope(found[0]), dict(found[1]), dict(found[2])
     low = {name.lower(): value for name, value in found.items()}
     user = {name[len(META) :]: re.sub(FILLED, r"\1", low[name]) for name in low if name.startswith(META)}
-    return Envelope(user.pop("ssep", "")), {name: low[name] for name in SYSTEM if name in low}, user
+    return Envelope(user.pop("ssep", "")), {n: re.sub(TYPED, r"\1", low[n]) for n in SYSTEM if n in low}, user
 
 
 def main(headers: str, bucket: str, key: str, body: str = "", out: str = "", given: str = "", key_id: str = "") -> None:

@@ -53,8 +53,8 @@ def _second(at: int) -> str:
 
 
 def timestamp(at: float) -> str:
-    """A time as S3's XML has it; `at` is seconds since the epoch."""
-    return f"{_second(int(at))}.{int(at * 1000) % 1000:03d}Z"
+    """A time as S3's XML has it: to the second, as Last-Modified shows it. `at` is seconds since the epoch."""
+    return f"{_second(int(at))}.000Z"
 
 
 def error(problem: S3Error, resource: str, request_id: str, host_id: str) -> bytes:

@@ -94,8 +94,8 @@ def _environment(proxy: Proxy, who: Credential, home: Path, **more: str) -> dict
     return {**proxy.aws_environment(who), "HOME": str(home), "XDG_CACHE_HOME": str(home), **more}
 
 
-def rclone(proxy: Proxy, who: Credential, home: Path) -> Client:
-    """A remote `proxy:`, in parts of 5 MiB from 8 MiB on."""
+def rclone(proxy: Proxy, who: Credential, home: Path, key: str | None = None) -> Client:
+    """A remote `proxy:`, in parts of 5 MiB from 8 MiB on; `key`: it asks for SSE-KMS under that one."""
     settings = {
         "TYPE": "s3",
         "PROVIDER": "Other",
@@ -107,6 +107,8 @@ def rclone(proxy: Proxy, who: Credential, home: Path) -> Client:
         "CHUNK_SIZE": _PART,
         "COPY_CUTOFF": "8M",
     }
+    if key is not None:
+        settings |= {"SERVER_SIDE_ENCRYPTION": "aws:kms", "SSE_KMS_KEY_ID": key}
     variables = {f"RCLONE_CONFIG_PROXY_{name}": value for name, value in settings.items()}
     command = (installed("rclone"), "--retries=1", "--low-level-retries=1")
     return Client(command, _environment(proxy, who, home, RCLONE_CONFIG=os.devnull, **variables))

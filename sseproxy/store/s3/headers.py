@@ -2,7 +2,8 @@
 
 The envelope is `x-amz-meta-ssep`, user metadata are `x-amz-meta-*`, system headers go natively. What comes back must be
 what was sent, or the object does not verify. Some servers drop a metadata header whose value is empty, so an empty
-value goes as an empty encoded word (RFC 2047), and a value that looks like one gets another `=` behind it.
+value goes as an empty encoded word (RFC 2047), and a value that looks like one gets another `=` behind it. Some take
+`application/octet-stream` for "unknown", and make a type of the key's ending: it goes with a parameter of ours.
 """
 
 import re
@@ -24,6 +25,9 @@ SYSTEM: Final = (
     "expires",
     REDIRECT,
 )
+_TYPE = "content-type"
+_KEPT = "; ssep=1"
+_UNKNOWN = re.compile(rf"application/octet-stream(?:{_KEPT})*")
 _EMPTY = "=?UTF-8?B??="
 _LOOKS_EMPTY = re.compile(r"=\?UTF-8\?B\?\?=+")
 
@@ -31,6 +35,8 @@ _LOOKS_EMPTY = re.compile(r"=\?UTF-8\?B\?\?=+")
 def to_backend(headers: StoredHeaders, *, keeps_redirect: bool) -> dict[str, str]:
     """The headers to send with a new object. Unsupported for a redirect that the backend would drop."""
     sent = dict(headers.system)
+    if _UNKNOWN.fullmatch(sent.get(_TYPE, "")):
+        sent[_TYPE] += _KEPT
     if not keeps_redirect and REDIRECT in sent:
         raise Unsupported(f"the backend does not keep {REDIRECT}")
     for name, value in headers.user:
@@ -45,7 +51,8 @@ def from_backend(headers: Mapping[str, str]) -> StoredHeaders:
     for name in SYSTEM:
         value = headers.get(name)
         if value is not None:
-            system.append((name, value))
+            plain = value.removesuffix(_KEPT) if name == _TYPE else value
+            system.append((name, plain if _UNKNOWN.fullmatch(plain) else value))
     user = sorted(
         (name.removeprefix(META), _emptied(value))
         for name, value in headers.items()

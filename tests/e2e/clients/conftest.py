@@ -16,8 +16,8 @@ from testkit.clients import MARK, make_s3fs_environment, make_tree
 from testkit.proxy import ALICE, Proxy, running
 from testkit.s3_backend import Backend
 
-BACKENDS: tuple[str, ...] = ("filesystem",)
-"""Of filesystem, seaweedfs and minio; the latter two wait for `serve --backend s3`."""
+BACKENDS: tuple[str, ...] = ("filesystem", "seaweedfs", "minio")
+"""MinIO where there is one; the other two always."""
 PREFIX = "sealed-"
 _WINDOWS = [MARK[at : at + 16] for at in range(0, len(MARK) - 15, 8)]
 _KEPT = ("Metadata", "ContentType", "ContentEncoding", "ContentLanguage", "ContentDisposition", "CacheControl")
@@ -124,9 +124,10 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def _new_bucket(served: Served) -> Iterator[str]:
-    s3, name = served.s3(), f"clients-{uuid.uuid4().hex[:12]}"
-    s3.create_bucket(Bucket=name)
+    name = f"clients-{uuid.uuid4().hex[:12]}"
+    served.s3().create_bucket(Bucket=name)
     yield name
+    s3 = served.s3()  # the test may have restarted the proxy
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=name):
         rows = [{"Key": row["Key"]} for row in page.get("Contents", ())]
         if rows:
