@@ -5,6 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.sseproxy-setup
 DATA ?= data
 LISTEN ?= 127.0.0.1:9000
+BENCH ?= --backend
 
 .PHONY: help setup run check test bench format clean
 
@@ -31,7 +32,7 @@ check: setup ## format, lint, types, architecture
 test: setup ## every test
 	$(BIN)/python -m pytest
 
-bench: setup ## speed, side by side with a bare server, in one run
+bench: setup ## speed beside a bare server, and over a SeaweedFS beside that alone, in one run
 	$(BIN)/python tests/bench $(BENCH)
 
 format: setup ## bring the code into its form
