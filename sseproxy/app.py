@@ -120,7 +120,6 @@ def build(settings: Settings) -> App:
         database=database,
         parts=Parts(root),
         default_encryption=BucketEncryption(settings.default_encryption, settings.default_key),
-        clock=clock,
         random=os.urandom,
         workers=workers,
         writer=writer,
@@ -161,8 +160,3 @@ class Server:
                 await self._app.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
-
-
-def from_environment() -> Server:
-    """The application of a worker process, from the settings in its environment."""
-    return Server(build(Settings()))

@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from kms_core.clock import Clock
 from kms_core.keystore.contract import Database, Transaction
 from sseproxy.control.buckets import BucketEncryption
 from sseproxy.control.uploads import Parts
@@ -31,7 +30,6 @@ class Services:
     database: Database
     parts: Parts
     default_encryption: BucketEncryption
-    clock: Clock
     random: Callable[[int], bytes]
     workers: Executor
     writer: Executor

@@ -17,6 +17,8 @@ from sseproxy.s3.errors import KmsRefused, MalformedXML, S3Error
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
+HEADERS = {"content-type": "application/xml"}
+"""Of a reply that is such a document. Shared: to be copied, not changed."""
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 _SPECIAL = re.compile('[&<>"\x00-\x1f\x7f\ufffe\uffff]')

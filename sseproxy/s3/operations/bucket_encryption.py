@@ -79,7 +79,7 @@ async def _get(call: Call[NoInput]) -> Reply:
     )
     rule = xml.group("Rule", default, xml.element("BucketKeyEnabled", found.bucket_key))
     body = xml.document("ServerSideEncryptionConfiguration", [rule])
-    return Reply(200, {"content-type": "application/xml"}, body)
+    return Reply(200, xml.HEADERS, body)
 
 
 _QUERY = (("encryption", None),)

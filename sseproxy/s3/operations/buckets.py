@@ -16,7 +16,6 @@ from sseproxy.s3.names import check_bucket_name
 from sseproxy.s3.operation import BodyKind, Call, NoInput, Operation, Reply, Scope
 from sseproxy.store import contract as store
 
-XML = {"content-type": "application/xml"}
 DEFAULT_REGION = "us-east-1"
 _REGIONS_OF_OLD = {"EU": "eu-west-1"}
 _MAX_BUCKETS = 10_000
@@ -128,7 +127,7 @@ async def _head(call: Call[NoInput]) -> Reply:
 async def _location(call: Call[NoInput]) -> Reply:
     region = call.bucket.region
     shown = "" if region == DEFAULT_REGION else xml.escape(region)
-    return Reply(200, XML, xml.document("LocationConstraint", [shown]))
+    return Reply(200, xml.HEADERS, xml.document("LocationConstraint", [shown]))
 
 
 async def _list(call: Call[ListBuckets]) -> Reply:
@@ -167,12 +166,12 @@ async def _list(call: Call[ListBuckets]) -> Reply:
     if len(mine) > limit:
         parts.append(xml.element("ContinuationToken", to_token(mine[limit - 1].name)))
     parts.append(xml.element("Prefix", given.prefix or None))
-    return Reply(200, XML, xml.document("ListAllMyBucketsResult", parts))
+    return Reply(200, xml.HEADERS, xml.document("ListAllMyBucketsResult", parts))
 
 
 async def _versioning(_call: Call[NoInput]) -> Reply:
     """No bucket has versions yet: the empty configuration says so."""
-    return Reply(200, XML, xml.document("VersioningConfiguration", []))
+    return Reply(200, xml.HEADERS, xml.document("VersioningConfiguration", []))
 
 
 OPERATIONS = (

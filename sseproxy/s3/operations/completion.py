@@ -26,7 +26,7 @@ from sseproxy.s3.fields import Header, Query, number
 from sseproxy.s3.operation import BodyKind, Call, Operation, Reply, Scope
 from sseproxy.s3.operations.objects_read import version_header
 from sseproxy.s3.operations.objects_write import WriteConditions, commit_error
-from sseproxy.s3.operations.uploads import MAX_PARTS, XML, all_parts, find_upload, kind_of
+from sseproxy.s3.operations.uploads import MAX_PARTS, all_parts, find_upload, kind_of
 from sseproxy.store import contract as store
 
 
@@ -219,7 +219,7 @@ def _completed(call: Call[CompleteMultipartUpload], upload: Upload, result: dict
     if "checksum" in result:
         parts.append(xml.element(f"Checksum{result['algorithm']}", result["checksum"]))
         parts.append(xml.element("ChecksumType", result["type"]))
-    headers = {**XML, **version_header(result["version"]), **answer_for(read_envelope(upload.headers))}
+    headers = {**xml.HEADERS, **version_header(result["version"]), **answer_for(read_envelope(upload.headers))}
     return Reply(200, headers, xml.document("CompleteMultipartUploadResult", parts))
 
 

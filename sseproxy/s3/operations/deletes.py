@@ -104,7 +104,7 @@ async def _delete_many(call: Call[NoInput]) -> Reply:
             xml.group("Deleted", xml.element("Key", item.key), xml.element("VersionId", item.version))
             for item in allowed
         ]
-    return Reply(200, {"content-type": "application/xml"}, xml.document("DeleteResult", rows))
+    return Reply(200, xml.HEADERS, xml.document("DeleteResult", rows))
 
 
 OPERATIONS = (

@@ -13,8 +13,6 @@ from sseproxy.s3.listing import check_encoding, encoded, from_token, limit, owne
 from sseproxy.s3.operation import Call, Operation, Reply, Scope
 from sseproxy.store.contract import Listed, Page
 
-XML = {"content-type": "application/xml"}
-
 
 @dataclass(frozen=True, slots=True)
 class ListObjects:
@@ -106,7 +104,7 @@ async def _list(call: Call[ListObjects]) -> Reply:
     if page.truncated and given.delimiter:  # without a delimiter the last key is the next marker
         parts.append(xml.element("NextMarker", encoded(page.rows[-1].key, encoding)))
     parts += [_row("Contents", row, encoding, who) for row in page.rows if not row.prefix]
-    return Reply(200, XML, xml.document("ListBucketResult", parts + _prefixes(page, encoding)))
+    return Reply(200, xml.HEADERS, xml.document("ListBucketResult", parts + _prefixes(page, encoding)))
 
 
 async def _list_v2(call: Call[ListObjectsV2]) -> Reply:
@@ -131,7 +129,7 @@ async def _list_v2(call: Call[ListObjectsV2]) -> Reply:
     if page.truncated:
         parts.append(xml.element("NextContinuationToken", to_token(page.rows[-1].key)))
     parts += [_row("Contents", row, encoding, *who) for row in page.rows if not row.prefix]
-    return Reply(200, XML, xml.document("ListBucketResult", parts + _prefixes(page, encoding)))
+    return Reply(200, xml.HEADERS, xml.document("ListBucketResult", parts + _prefixes(page, encoding)))
 
 
 async def _list_versions(call: Call[ListObjectVersions]) -> Reply:
@@ -162,7 +160,7 @@ async def _list_versions(call: Call[ListObjectVersions]) -> Reply:
         if not row.prefix:
             version = (xml.element("VersionId", row.version), xml.element("IsLatest", row.latest), who)
             parts.append(_row("Version", row, encoding, *version))
-    return Reply(200, XML, xml.document("ListVersionsResult", parts + _prefixes(page, encoding)))
+    return Reply(200, xml.HEADERS, xml.document("ListVersionsResult", parts + _prefixes(page, encoding)))
 
 
 OPERATIONS = (

@@ -246,7 +246,7 @@ async def _copy(call: Call[CopyObject]) -> Reply:
         xml.element(f"Checksum{checksum.algorithm}", encode(checksum.digest)),
         xml.element("ChecksumType", checksum.type),
     ]
-    headers = {"content-type": "application/xml", **version_header(done.version), **kept.answer}
+    headers = {**xml.HEADERS, **version_header(done.version), **kept.answer}
     return Reply(200, headers, xml.document("CopyObjectResult", result))
 
 

@@ -263,7 +263,7 @@ async def _list(call: Call[ListParts]) -> Reply:
                 *sums,
             )
         )
-    return Reply(200, {"content-type": "application/xml"}, xml.document("ListPartsResult", parts))
+    return Reply(200, xml.HEADERS, xml.document("ListPartsResult", parts))
 
 
 _QUERY = (("partNumber", None), ("uploadId", None))

@@ -10,7 +10,7 @@ from sseproxy.s3 import xml
 from sseproxy.s3.fields import Query, number
 from sseproxy.s3.listing import check_encoding, encoded, limit
 from sseproxy.s3.operation import Call, Operation, Reply, Scope
-from sseproxy.s3.operations.uploads import XML, who
+from sseproxy.s3.operations.uploads import who
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ async def _list(call: Call[ListMultipartUploads]) -> Reply:
             )
         )
     parts += [xml.group("CommonPrefixes", xml.element("Prefix", encoded(prefix, encoding))) for prefix in page.prefixes]
-    return Reply(200, XML, xml.document("ListMultipartUploadsResult", parts))
+    return Reply(200, xml.HEADERS, xml.document("ListMultipartUploadsResult", parts))
 
 
 OPERATIONS = (

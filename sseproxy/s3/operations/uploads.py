@@ -22,7 +22,6 @@ from sseproxy.s3.operation import Call, Operation, Reply, Scope
 from sseproxy.s3.operations.objects_write import DEFAULT_ALGORITHM, wanted_encryption
 from sseproxy.s3.unserved import UnservedFields, check_unserved
 
-XML = {"content-type": "application/xml"}
 MAX_PARTS = 10_000
 
 
@@ -107,7 +106,7 @@ async def _create(call: Call[CreateMultipartUpload]) -> Reply:
     upload_id = await services.store.create_upload(call.target.bucket, call.target.key, kept.headers)
     upload = Upload(upload_id, call.target.bucket, call.target.key, call.caller.arn, call.facts.at, kept.headers, kind)
     await services.write(lambda transaction: uploads.create(transaction, upload))
-    headers = {**XML, **kept.answer}
+    headers = {**xml.HEADERS, **kept.answer}
     if kind is not None:
         headers["x-amz-checksum-algorithm"], _, headers["x-amz-checksum-type"] = kind.partition("/")
     result = [
